@@ -1,0 +1,1 @@
+"""The methods that HyperNoise is compared with, one file each."""

@@ -1,0 +1,50 @@
+"""Best-of-N: the best of N images from independent noise, by the reward (paper B.3, N = 50)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from hypernoise.methods import Outcome, Spent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hypernoise.methods import Batch
+
+
+@dataclass(frozen=True)
+class BestOfNSettings:
+    """`n` candidates a sample."""
+
+    n: int = 50
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError("n must be at least 1")
+
+
+class BestOfN:
+    """Candidate 0 is x0 itself, so the reward is never below base's; a tie keeps the earlier candidate."""
+
+    name: ClassVar[str] = "best-of-n"
+    presets: ClassVar[Mapping[str, BestOfNSettings]] = {"paper": BestOfNSettings()}
+
+    def __init__(self, settings: BestOfNSettings) -> None:
+        self.settings = settings
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Outcome:
+        """Generate and score candidate after candidate, all samples of the batch together."""
+        images = batch.generate(batch.noise())
+        best = batch.reward.score(images, batch.texts)
+        for candidate in range(1, self.settings.n):
+            others = batch.generate(batch.noise(candidate))
+            scores = batch.reward.score(others, batch.texts)
+            better = scores > best
+            images = torch.where(better[:, None, None, None], others, images)
+            best = torch.where(better, scores, best)
+        n = self.settings.n
+        return Outcome(images, Spent(nfe=n * batch.steps, reward_forwards=n))

@@ -1,0 +1,1 @@
+"""The published benchmarks, one package each: prompts, judges and aggregation."""

@@ -1,0 +1,166 @@
+"""The command line `hn`: parses, calls, prints. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from hypernoise.errors import HnError
+
+app = typer.Typer(
+    name="hn",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Run, compare and train methods that improve the initial noise of one-step image generators.\n\n"
+    "The embedded world `shapes` works anywhere, without a GPU or a download: "
+    "`hn bench geneval --model shapes --method base --method best-of-n`.",
+)
+shapes_app = typer.Typer(no_args_is_help=True, help="The embedded world: train its parts, measure them.")
+app.add_typer(shapes_app, name="shapes")
+
+Results = Annotated[
+    Path, typer.Option("--results", help="Folder of runs and tables.", file_okay=False, show_default=True)
+]
+RESULTS = Path("results")
+
+
+@app.command(epilog="Example: `hn bench geneval --model shapes --method base --method reno --seeds 4 --limit 30`")
+def bench(
+    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, such as geneval.")],
+    model: Annotated[str, typer.Option(help="Generator to run; `hn ls models` lists them.")] = "shapes",
+    method: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads the annotation
+        typer.Option(help="Method to run, as NAME or NAME:PRESET; repeat for several.", show_default="base"),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(help="Images a prompt: a number of seeds, or a range such as 8-11.")
+    ] = "4",
+    limit: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Use at most this many prompts, spread over the tasks.", show_default="all"),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Denoiser calls an image takes.")] = 1,
+    suite: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Prompt set of the benchmark.", show_default="the model's own"),
+    ] = None,
+    reward: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Reward and weight as NAME=WEIGHT; repeat for several.", show_default="the model's"),
+    ] = None,
+    change: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", help="Change a method's setting, as METHOD.SETTING=VALUE; may be repeated."),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Samples that are worked on together.")] = 40,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    results: Results = RESULTS,
+) -> None:
+    """Generate, score and store images with several methods from the same noise, and print the table.
+
+    Killed at any time, the same command goes on where it was. A finished run is not computed again.
+    """
+    from hypernoise.commands.bench import Request, bench as run_bench  # noqa: PLC0415
+
+    run_bench(
+        Request(benchmark, model, method or ["base"], seeds, limit, steps, suite, reward, change, batch, device),
+        results,
+    )
+
+
+@app.command(epilog="Example: `hn table 1 --world shapes`")
+def table(
+    number: Annotated[int, typer.Argument(help="Number of the paper's table; 1 so far.")],
+    world: Annotated[str, typer.Option(help="The model whose runs to tabulate, or shapes.")] = "shapes",
+    results: Results = RESULTS,
+) -> None:
+    """Write a table from stored runs, with the paper's rows beside ours: terminal, Markdown, LaTeX and CSV.
+
+    Of each method the newest run counts that used the same prompts, seeds and steps as the newest run of all.
+    """
+    from hypernoise.commands.table import write_table  # noqa: PLC0415
+
+    write_table(number, world, results)
+
+
+@app.command(epilog="Example: `hn show shapes-reno --prompts 12 --seed 0`")
+def show(
+    run: Annotated[str, typer.Argument(help="Name of a run, or its beginning; `hn ls runs` lists them.")],
+    prompts: Annotated[int, typer.Option(min=1, help="Prompts to show, spread over the tasks.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the initial noise to show.")] = 0,
+    results: Results = RESULTS,
+) -> None:
+    """Write a contact sheet (PNG): prompts down, methods across, same noise, right or wrong with the reason."""
+    from hypernoise.commands.show import show_run  # noqa: PLC0415
+
+    show_run(run, prompts, seed, results)
+
+
+@app.command("ls", epilog="Example: `hn ls methods`")
+def ls(
+    what: Annotated[str, typer.Argument(help="models, methods, rewards, benchmarks or runs.")],
+    results: Results = RESULTS,
+) -> None:
+    """List what there is."""
+    from hypernoise.commands.ls import show_names  # noqa: PLC0415
+
+    show_names(what, results)
+
+
+@app.command(epilog="Example: `hn prompts geneval --suite coco > evaluation_metadata.jsonl`")
+def prompts(
+    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, such as geneval.")],
+    suite: Annotated[str, typer.Option(help="Prompt set of the benchmark.")] = "shapes",
+) -> None:
+    """Print a benchmark's prompts in its published format."""
+    from hypernoise.commands.ls import show_prompts  # noqa: PLC0415
+
+    show_prompts(benchmark, suite)
+
+
+@shapes_app.command("train", epilog="Example: `hn shapes train --folder training`")
+def shapes_train(
+    part: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="autoencoder, teacher, student or reward; repeat for several.", show_default="all"),
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option(help="Folder of checkpoints and logs; a stopped training goes on from there.")
+    ] = Path("training"),
+    bundle: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder to write the weights to.", show_default="the installed package's own"),
+    ] = None,
+) -> None:
+    """Train the embedded world's parts in order and bundle their weights. About two hours on two cores."""
+    from hypernoise.commands.shapes import train_parts  # noqa: PLC0415
+
+    train_parts(part, folder, bundle)
+
+
+@shapes_app.command("evaluate", epilog="Example: `hn shapes evaluate --scenes 100`")
+def shapes_evaluate(
+    scenes: Annotated[int, typer.Option(min=1, help="Fresh scenes for each task and disturbance.")] = 100,
+    results: Results = RESULTS,
+) -> None:
+    """Measure the judge and the reward on fresh scenes, and write `results/shapes/parts.csv`."""
+    from hypernoise.commands.shapes import evaluate_parts  # noqa: PLC0415
+
+    evaluate_parts(scenes, results)
+
+
+def main() -> None:
+    """Run `hn`; a problem that the user can solve is printed as one sentence and ends with exit code 2."""
+    try:
+        app()
+    except HnError as error:
+        typer.echo(f"hn: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("hn: Stopped; the same command goes on from here.", err=True)
+        sys.exit(130)

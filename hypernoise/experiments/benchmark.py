@@ -1,0 +1,61 @@
+"""What every benchmark offers: prompts, and a judge for the images made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt of a suite: its place in the whole suite, its task, and what the judge needs to know."""
+
+    index: int
+    text: str
+    task: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the judge says of one image: a score in [0, 1], why, and what it saw, as plain data."""
+
+    score: float
+    reason: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+Judge = Callable[[Sequence[NDArray[np.uint8]], Sequence[Prompt]], list[Judged]]
+"""Judges images uint8 [H, W, 3], each against its prompt."""
+
+
+class Benchmark(Protocol):
+    """Prompts + judges + aggregation; the score of a task is the mean over its images."""
+
+    name: ClassVar[str]
+    suites: ClassVar[tuple[str, ...]]
+
+    def prompts(self, suite: str) -> list[Prompt]:
+        """All prompts of a suite, in their published order."""
+        ...
+
+    def judge(self, suite: str) -> Judge:
+        """The suite's judge, loaded."""
+        ...
+
+
+def spread(prompts: Sequence[Prompt], limit: int | None) -> list[Prompt]:
+    """At most `limit` prompts, taken from the tasks in turn, in the suite's order."""
+    if limit is None or limit >= len(prompts):
+        return list(prompts)
+    seen: dict[str, int] = {}
+    turns = []
+    for prompt in prompts:
+        turns.append((seen.get(prompt.task, 0), prompt.index, prompt))
+        seen[prompt.task] = seen.get(prompt.task, 0) + 1
+    chosen = sorted(turns, key=lambda turn: turn[:2])[:limit]
+    return sorted((prompt for _, _, prompt in chosen), key=lambda prompt: prompt.index)

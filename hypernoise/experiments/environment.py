@@ -1,0 +1,94 @@
+"""What a result depends on beside the settings: versions of libraries, the machine, the device."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypernoise.errors import HnError
+
+if TYPE_CHECKING:
+    import torch
+
+PACKAGES = ("hypernoise", "torch", "diffusers", "transformers", "peft", "numpy", "scipy", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that images and scores depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """The machine that times were measured on; no names of hosts or users."""
+    import torch  # noqa: PLC0415
+
+    facts: dict[str, Any] = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": str(device),
+    }
+    if device.type == "cuda":
+        facts["gpu"] = torch.cuda.get_device_name(device)
+    return facts
+
+
+def pick_device(name: str) -> torch.device:
+    """The device for a name: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        HnError: if it does not exist here.
+    """
+    import torch  # noqa: PLC0415
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise HnError(f"There is no device {name!r} on this machine; use auto, cpu or cuda.") from None
+    return device
+
+
+class PeakMemory:
+    """Highest memory use of this process, in MB, since `restart`: on the GPU, or resident on Linux."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def restart(self) -> None:
+        """Forget the peak so far."""
+        if self.device.type == "cuda":
+            import torch  # noqa: PLC0415
+
+            torch.cuda.reset_peak_memory_stats(self.device)
+            return
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            return
+
+    def megabytes(self) -> float | None:
+        """The peak, or None where the system does not tell."""
+        if self.device.type == "cuda":
+            import torch  # noqa: PLC0415
+
+            return torch.cuda.max_memory_allocated(self.device) / 2**20
+        try:
+            lines = Path("/proc/self/status").read_text().splitlines()
+        except OSError:
+            return None
+        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)

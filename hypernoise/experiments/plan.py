@@ -1,0 +1,90 @@
+"""A run before it runs: what identifies it, and the pieces that it is done in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from hypernoise.errors import HnError
+from hypernoise.methods import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hypernoise.experiments.benchmark import Prompt
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """All that a run's records depend on. Two runs that differ in any of it are two runs."""
+
+    model: str
+    method: str
+    preset: str
+    method_settings: Mapping[str, Any]
+    benchmark: str
+    suite: str
+    prompts: int
+    prompts_sha256: str
+    first_seed: int
+    seeds: int
+    steps: int
+    rewards: Mapping[str, float]
+    batch: int
+    device: str
+    weights: Mapping[str, str]
+    versions: Mapping[str, str]
+
+    @property
+    def run(self) -> str:
+        """The run's name: what it is, in words, and a digest of all settings."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+        return f"{self.model}-{self.method}-{self.benchmark}-{self.suite}-{digest}"
+
+    def comparison(self) -> tuple[Any, ...]:
+        """What two runs must share for their images to be compared pair by pair."""
+        return (self.model, self.benchmark, self.suite, self.prompts_sha256, self.first_seed, self.seeds, self.steps)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Samples that are generated, judged and stored together; the smallest amount of work that can be lost."""
+
+    number: int
+    samples: tuple[Sample, ...]
+
+
+def pieces(prompts: Sequence[Prompt], settings: RunSettings) -> list[Piece]:
+    """All pieces of a run, in order: prompt by prompt, each with all its seeds, `batch` samples a piece.
+
+    A piece's samples never depend on what is stored already, so that a resumed run computes the same batches and
+    therefore, on one machine, the same bits as an undisturbed one.
+    """
+    seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
+    samples = [Sample(prompt.index, seed) for prompt in prompts for seed in seeds]
+    starts = range(0, len(samples), settings.batch)
+    return [Piece(n, tuple(samples[start : start + settings.batch])) for n, start in enumerate(starts)]
+
+
+def prompts_sha256(prompts: Sequence[Prompt]) -> str:
+    """Identifies a set of prompts with what is demanded of their images."""
+    rows = [[prompt.index, prompt.text, prompt.task, prompt.metadata] for prompt in prompts]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
+
+def seed_range(text: str) -> tuple[int, int]:
+    """(First seed, number of seeds) from "4" (seeds 0 to 3) or "8-11" (seeds 8 to 11).
+
+    Raises:
+        HnError: if it is neither, or empty, or below 0.
+    """
+    first, dash, last = text.partition("-")
+    try:
+        start, count = (int(first), int(last) - int(first) + 1) if dash else (0, int(first))
+    except ValueError:
+        start, count = 0, 0
+    if start < 0 or count < 1:
+        raise HnError(f"--seeds is {text!r} but must be a number of seeds such as 4, or a range such as 8-11.")
+    return start, count

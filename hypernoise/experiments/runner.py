@@ -1,0 +1,176 @@
+"""A run from its plan to its records: generate, judge, store, piece by piece."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from hypernoise.errors import HnError
+from hypernoise.experiments.environment import PeakMemory, machine
+from hypernoise.experiments.plan import pieces
+from hypernoise.methods import Batch
+from hypernoise.registry import find
+from hypernoise.rewards.ensemble import Ensemble, take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hypernoise.experiments.benchmark import Benchmark, Judge, Judged, Prompt
+    from hypernoise.experiments.plan import Piece, RunSettings
+    from hypernoise.experiments.store import RunStore
+    from hypernoise.generators.protocol import Generator
+    from hypernoise.methods import Method, Outcome, Sample
+
+
+class Workbench:
+    """The models that runs share, loaded when first needed: a finished run loads nothing."""
+
+    def __init__(
+        self,
+        model: str,
+        rewards: Mapping[str, float],
+        benchmark: Benchmark,
+        suite: str,
+        device: torch.device,
+    ) -> None:
+        self.model, self.weights, self.benchmark, self.suite = model, rewards, benchmark, suite
+        self.device = device
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The generator, loaded."""
+        generator: Generator = find("model", self.model).load(self.device)
+        return generator
+
+    @cached_property
+    def reward(self) -> Ensemble:
+        """The reward ensemble, loaded."""
+        return Ensemble.load(self.weights, self.device)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The judge, loaded."""
+        return self.benchmark.judge(self.suite)
+
+    def batch(self, samples: Sequence[Sample], prompts: Mapping[int, Prompt], steps: int) -> Batch:
+        """A batch in which each prompt has been encoded once, however many seeds it has."""
+        distinct = list(dict.fromkeys(sample.prompt_index for sample in samples))
+        texts = [prompts[index].text for index in distinct]
+        rows = [distinct.index(sample.prompt_index) for sample in samples]
+        return Batch(
+            samples,
+            self.generator.encode(texts).take(rows),
+            take(self.reward.encode(texts), rows),
+            self.generator,
+            self.reward,
+            steps,
+            self.device,
+        )
+
+
+def to_pixels(images: torch.Tensor) -> np.ndarray:
+    """uint8 [B, H, W, 3] from images [B, 3, H, W] in [0, 1]; what is not finite becomes 0."""
+    finite = images.detach().nan_to_num(0.0, 0.0, 0.0).clamp(0, 1)
+    pixels: np.ndarray = (finite * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return pixels
+
+
+def _judged(bench: Workbench, outcome: Outcome, pixels: np.ndarray, prompts: Sequence[Prompt]) -> list[Judged]:
+    """The judge's word on every image; one that is not finite scores 0 and says so."""
+    from hypernoise.experiments.benchmark import Judged  # noqa: PLC0415
+
+    finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
+    judged = bench.judge(list(pixels), prompts)
+    return [
+        verdict if good else Judged(0.0, "failed: the image is not finite")
+        for verdict, good in zip(judged, finite, strict=True)
+    ]
+
+
+@torch.no_grad()
+def _reward_values(bench: Workbench, batch: Batch, pixels: np.ndarray) -> list[dict[str, float | None]]:
+    """Every reward's value for every stored image, unweighted; None where it is not finite."""
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().to(bench.device) / 255
+    parts = {name: part.tolist() for name, part in bench.reward.parts(images, batch.texts).items()}
+    return [
+        {name: round(values[row], 6) if np.isfinite(values[row]) else None for name, values in parts.items()}
+        for row in range(len(pixels))
+    ]
+
+
+def _do_piece(
+    piece: Piece, method: Method, bench: Workbench, prompts: Mapping[int, Prompt], store: RunStore, steps: int
+) -> None:
+    peak = PeakMemory(bench.device)
+    bench.generator, bench.reward  # noqa: B018 - loading is not on the clock
+    peak.restart()
+    began = time.perf_counter()
+    batch = bench.batch(piece.samples, prompts, steps)
+    outcome = method(batch)
+    if bench.device.type == "cuda":
+        torch.cuda.synchronize(bench.device)
+    seconds = (time.perf_counter() - began) / len(piece.samples)
+    megabytes = peak.megabytes()
+    pixels = to_pixels(outcome.images)
+    asked = [prompts[sample.prompt_index] for sample in piece.samples]
+    verdicts = _judged(bench, outcome, pixels, asked)
+    rewards = _reward_values(bench, batch, pixels)
+    records, costs = [], []
+    for row, (sample, prompt, verdict) in enumerate(zip(piece.samples, asked, verdicts, strict=True)):
+        digest = store.write_image(sample.prompt_index, sample.seed, pixels[row])
+        key = {"prompt_index": sample.prompt_index, "seed": sample.seed}
+        records.append(
+            key
+            | {"prompt": prompt.text, "task": prompt.task, "image_sha256": digest, "rewards": rewards[row]}
+            | asdict(outcome.spent)
+            | asdict(verdict)
+        )
+        costs.append(key | {"seconds": seconds, "peak_memory_mb": megabytes, "batch": len(piece.samples)})
+    store.write_piece(piece.number, records, costs)
+
+
+def execute(
+    settings: RunSettings,
+    prompts: Sequence[Prompt],
+    bench: Workbench,
+    method: Method,
+    store: RunStore,
+    advance: Callable[[int], None],
+) -> None:
+    """Do what is left of a run. `advance` is told the number of samples done, stored ones first.
+
+    Raises:
+        HnError: if another process works on the run, what is stored is damaged, or something cannot be written.
+    """
+    with store.locked():
+        _check_manifest(settings, bench, store)
+        by_index = {prompt.index: prompt for prompt in prompts}
+        stored = {(record["prompt_index"], record["seed"]) for record in store.records()}
+        for piece in pieces(prompts, settings):
+            if not store.has_piece(piece.number):
+                _do_piece(piece, method, bench, by_index, store, settings.steps)
+            elif not {(sample.prompt_index, sample.seed) for sample in piece.samples} <= stored:
+                raise HnError(f"{store.folder} lacks records of piece {piece.number}; delete it and run again.")
+            advance(len(piece.samples))
+
+
+def _check_manifest(settings: RunSettings, bench: Workbench, store: RunStore) -> None:
+    if not store.manifest_path.exists():
+        store.write_manifest(_manifest(settings, bench))
+    elif store.manifest()["run"] != settings.run:
+        raise HnError(f"{store.manifest_path} belongs to another run; delete {store.folder} and run again.")
+
+
+def _manifest(settings: RunSettings, bench: Workbench) -> dict[str, Any]:
+    return {
+        "run": settings.run,
+        "settings": asdict(settings),
+        "parameters": bench.generator.parameters,
+        "machine": machine(bench.device),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }

@@ -1,0 +1,63 @@
+"""The embedded world's one-step generator, bundled with the package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from diffusers import AutoencoderDC, SanaTransformer2DModel
+
+from hypernoise.generators.protocol import Encoded
+from hypernoise.generators.scm import ScmSampler
+from hypernoise.shapes.networks import LATENT_SHAPE, TextEncoder
+from hypernoise.shapes.vocabulary import tokenize
+from hypernoise.shapes.weights import folder, hashes, load_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hypernoise.generators.protocol import StepNoise
+
+
+class ShapesGenerator:
+    """A tiny SANA-Sprint that draws flat shapes, 32x32 pixels."""
+
+    name: ClassVar[str] = "shapes"
+    world: ClassVar[str] = "shapes"
+    suites: ClassVar[tuple[str, ...]] = ("shapes",)
+    default_rewards: ClassVar[Mapping[str, float]] = {"shapes-match": 1.0}
+    latent_shape: tuple[int, ...] = LATENT_SHAPE
+
+    def __init__(self, text_encoder: TextEncoder, sampler: ScmSampler, device: torch.device) -> None:
+        self.text_encoder = text_encoder.to(device).eval().requires_grad_(requires_grad=False)
+        self.sampler = sampler.to(device).eval().requires_grad_(requires_grad=False)
+        self.device = device
+        self.parameters = sum(p.numel() for p in sampler.transformer.parameters())
+
+    @classmethod
+    def load(cls, device: torch.device) -> ShapesGenerator:
+        """Load the bundled weights."""
+        text_encoder = TextEncoder()
+        text_encoder.load_state_dict(load_state("text_encoder"))
+        transformer = SanaTransformer2DModel.from_pretrained(folder() / "transformer", torch_dtype=torch.float32)
+        autoencoder = AutoencoderDC.from_pretrained(folder() / "autoencoder", torch_dtype=torch.float32)
+        return cls(text_encoder, ScmSampler(transformer, autoencoder), device)
+
+    @classmethod
+    def weights(cls) -> dict[str, str]:
+        """sha256 of the bundled weight files."""
+        return hashes("text_encoder", "transformer", "autoencoder")
+
+    @torch.no_grad()
+    def encode(self, prompts: Sequence[str]) -> Encoded:
+        """Text embeddings [B, T, C] and mask [B, T]."""
+        tokens = torch.from_numpy(tokenize(list(prompts))).to(self.device)
+        embeddings, mask = self.text_encoder(tokens)
+        return Encoded({"embeddings": embeddings, "mask": mask})
+
+    def generate(
+        self, x0: torch.Tensor, condition: Encoded, steps: int = 1, step_noise: StepNoise | None = None
+    ) -> torch.Tensor:
+        """Images [B, 3, 32, 32] in [0, 1]; see `ScmSampler`."""
+        images: torch.Tensor = self.sampler(x0, condition, steps, step_noise)
+        return images

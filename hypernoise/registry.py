@@ -1,0 +1,58 @@
+"""Names and the classes behind them, imported only when they are asked for.
+
+A third party adds to a table through an entry point of the group in `GROUPS`, named as the user shall type it.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from hypernoise.errors import HnError
+
+GENERATORS = {"shapes": "hypernoise.generators.shapes:ShapesGenerator"}
+METHODS = {
+    "base": "hypernoise.methods:Base",
+    "best-of-n": "baselines.best_of_n:BestOfN",
+    "reno": "baselines.reno:Reno",
+}
+REWARDS = {
+    "redness": "hypernoise.rewards.redness:Redness",
+    "shapes-match": "hypernoise.rewards.shapes:ShapesMatch",
+}
+BENCHMARKS = {"geneval": "benchmarks.geneval.benchmark:GenEval"}
+
+KINDS = {"model": GENERATORS, "method": METHODS, "reward": REWARDS, "benchmark": BENCHMARKS}
+GROUPS = {
+    "model": "hypernoise.generators",
+    "method": "hypernoise.methods",
+    "reward": "hypernoise.rewards",
+    "benchmark": "hypernoise.benchmarks",
+}
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """A clause that helps somebody who typed `name` where one of `names` was wanted."""
+    close = get_close_matches(name, names, n=1, cutoff=0.4)
+    return f"did you mean {close[0]!r}?" if close else f"choose one of: {', '.join(names)}."
+
+
+def names(kind: str) -> list[str]:
+    """All names of a kind ("model", "method", "reward" or "benchmark"), the project's own first."""
+    return [*KINDS[kind], *sorted(entry.name for entry in entry_points(group=GROUPS[kind]))]
+
+
+def find(kind: str, name: str) -> Any:
+    """The class that a name stands for.
+
+    Raises:
+        HnError: if no such name is known; the sentence offers the nearest one.
+    """
+    if name in KINDS[kind]:
+        module, attribute = KINDS[kind][name].split(":")
+        return getattr(import_module(module), attribute)
+    for entry in entry_points(group=GROUPS[kind], name=name):
+        return entry.load()
+    raise HnError(f"There is no {kind} called {name!r}: {nearest(name, names(kind))}")

@@ -1,0 +1,1 @@
+"""Rewards: differentiable scores of an image for a prompt, higher is better."""

@@ -1,0 +1,36 @@
+"""What every reward offers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from hypernoise.generators.protocol import Encoded
+
+
+class Reward(Protocol):
+    """A differentiable score r(image, prompt), higher is better."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    def load(cls, device: torch.device) -> Reward:
+        """Load the weights, frozen and in evaluation mode."""
+        ...
+
+    @classmethod
+    def weights(cls) -> dict[str, str]:
+        """sha256 of every weight file by its name."""
+        ...
+
+    def encode(self, prompts: Sequence[str]) -> Encoded:
+        """What depends on the prompts alone."""
+        ...
+
+    def score(self, images: torch.Tensor, text: Encoded) -> torch.Tensor:
+        """Scores [B] of images [B, 3, H, W] in [0, 1], differentiable in the images."""
+        ...

@@ -1,0 +1,210 @@
+"""The embedded world's judge: a classical detector without weights, so that it shares nothing with any reward.
+
+Foreground pixels are those that differ from the grey ground; connected ones of one palette color are a region; a
+region's soft mask is compared with every shape's template at the position and size that fit it. The score says
+how well the best template fits and how clearly it beats the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from hypernoise.shapes.geometry import outline
+from hypernoise.shapes.scenes import SIZE
+from hypernoise.shapes.vocabulary import COLORS, PALETTE, SHAPES
+
+Array = NDArray[Any]
+
+_PALETTE = np.array(list(PALETTE.values()))
+_FOREGROUND = 0.17  # distance from the ground, in RGB units, from which a pixel belongs to an object
+_SMALLEST = 12  # pixels; anything smaller is noise
+_TEMPLATE_SIDE = 96
+_TEMPLATE_SPAN = 1.6  # a template shows [-span, span] radii in both directions
+
+
+@dataclass(frozen=True)
+class Found:
+    """One detected object: its box (x1, y1, x2, y2) in pixels, its score in [0, 1] and its soft mask [H, W]."""
+
+    shape: str
+    color: str
+    box: tuple[float, float, float, float]
+    score: float
+    mask: Array
+
+
+@cache
+def _templates() -> Array:
+    """Coverage of every shape at unit radius, float32 [shapes, side, side]."""
+    scale, oversampling = _TEMPLATE_SIDE / (2 * _TEMPLATE_SPAN), 4
+    images = []
+    for shape in SHAPES:
+        image = Image.new("L", (_TEMPLATE_SIDE * oversampling,) * 2, 0)
+        points = (outline(shape) + _TEMPLATE_SPAN) * scale * oversampling
+        ImageDraw.Draw(image).polygon([(float(x), float(y)) for x, y in points], fill=255)
+        images.append(np.asarray(image.reduce(oversampling), dtype=np.float32) / 255)
+    return np.stack(images)
+
+
+@cache
+def _moments() -> tuple[Array, Array]:
+    """Area [shapes] and centroid [shapes, 2] of the unit-radius shapes, in radii."""
+    axis = (np.arange(_TEMPLATE_SIDE) + 0.5) / _TEMPLATE_SIDE * 2 * _TEMPLATE_SPAN - _TEMPLATE_SPAN
+    templates = _templates()
+    cell = (2 * _TEMPLATE_SPAN / _TEMPLATE_SIDE) ** 2
+    mass = templates.sum((1, 2))
+    centroid = np.stack([(templates.sum(1) * axis).sum(1), (templates.sum(2) * axis).sum(1)], axis=1)
+    return mass * cell, centroid / mass[:, None]
+
+
+def _ground(image: Array) -> Array:
+    """The ground's color: the median of the pixels near the middle grey."""
+    grey = (np.abs(image - 0.525) < 0.16).all(axis=2)
+    if grey.sum() < 0.15 * grey.size:
+        return np.full(3, 0.525)
+    color: Array = np.median(image[grey], axis=0)
+    return color
+
+
+def _pure_colors(image: Array, ground: Array) -> Array:
+    """Index of the palette color that each pixel is a mixture of with the ground, [H, W].
+
+    A pixel at an object's rim lies on the line from the ground to the object's color.
+    """
+    offsets = _PALETTE - ground
+    pixels = image - ground
+    share = np.clip((pixels @ offsets.T) / (offsets**2).sum(1), 0, 1)
+    residual = np.linalg.norm(pixels[:, :, None] - share[..., None] * offsets, axis=3)
+    nearest: Array = (residual + 0.25 * (1 - share)).argmin(axis=2)
+    return nearest
+
+
+def _regions(image: Array, ground: Array) -> list[tuple[int, Array]]:
+    """(Color index, bool mask) of every connected foreground region of one color."""
+    smooth = ndimage.gaussian_filter(image, (0.5, 0.5, 0))
+    foreground = np.linalg.norm(smooth - ground, axis=2) > _FOREGROUND
+    colors = _pure_colors(smooth, ground)
+    labels, count = ndimage.label(foreground)
+    regions = []
+    for label in range(1, count + 1):
+        component = labels == label
+        if component.sum() < _SMALLEST:
+            continue
+        shares = np.bincount(colors[component], minlength=len(COLORS)) / component.sum()
+        major = np.flatnonzero(shares > 0.2)
+        if len(major) < 2:
+            regions.append((int(shares.argmax()), component))
+            continue
+        nearest = np.abs(_PALETTE[major] - smooth[:, :, None]).sum(3).argmin(2)
+        for index, color in enumerate(major):
+            parts, number = ndimage.label(component & (nearest == index))
+            regions += [
+                (int(color), part)
+                for part in (parts == n for n in range(1, number + 1))
+                if part.sum() >= _SMALLEST
+            ]
+    return regions
+
+
+def _soft_mask(image: Array, ground: Array, region: Array, others: Array, color: int) -> tuple[Array, float]:
+    """How much of each pixel the region's object covers, and how well its color fits the palette (0 to 1)."""
+    inner = ndimage.binary_erosion(region)
+    core = inner if inner.sum() >= 5 else region
+    seen = np.median(image[core], axis=0)
+    offset = seen - ground
+    share = np.clip(((image - ground) @ offset) / max(1e-6, float(offset @ offset)), 0, 1)
+    near = ndimage.binary_dilation(region, iterations=1) & ~others
+    fit = np.exp(-((np.linalg.norm(seen - _PALETTE[color]) / 0.3) ** 2))
+    return np.where(near, share, 0.0), float(fit)
+
+
+_SHIFTS = np.array([(x, y) for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.0, 0.4)])
+_SCALES = np.array([0.92, 1.0, 1.08])
+
+
+def _overlaps(mask: Array) -> tuple[Array, Array]:
+    """Best soft intersection over union of a mask with each shape's template, [shapes], and the radii that fit."""
+    areas, centroids = _moments()
+    ys, xs = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    mass = mask.sum()
+    center = np.array([(mask * xs).sum(), (mask * ys).sum()]) / mass
+    radii = np.sqrt(mass / areas)[:, None, None] * _SCALES[None, :, None]
+    origins = center + _SHIFTS - centroids[:, None, None, :] * radii[..., None]
+    rows = np.flatnonzero(mask.sum(1))
+    columns = np.flatnonzero(mask.sum(0))
+    window = np.s_[max(0, rows[0] - 2) : rows[-1] + 3, max(0, columns[0] - 2) : columns[-1] + 3]
+    u = (xs[window] - origins[..., 0, None, None]) / radii[..., None, None]
+    v = (ys[window] - origins[..., 1, None, None]) / radii[..., None, None]
+    drawn = _sample(u, v, radii)
+    seen = mask[window]
+    union = np.maximum(drawn, seen).sum((-2, -1))
+    overlap = np.minimum(drawn, seen).sum((-2, -1)) / union
+    best = overlap.reshape(len(SHAPES), -1)
+    return best.max(axis=1), np.take_along_axis(
+        np.broadcast_to(radii, overlap.shape).reshape(len(SHAPES), -1), best.argmax(1)[:, None], 1
+    )[:, 0]
+
+
+def _sample(u: Array, v: Array, radii: Array) -> Array:
+    """Coverage of pixels by templates: the mean of four points in each pixel, nearest template cell."""
+    scale = _TEMPLATE_SIDE / (2 * _TEMPLATE_SPAN)
+    templates = _templates()
+    which = np.arange(len(SHAPES)).reshape(-1, *([1] * (u.ndim - 1)))
+    quarter = 0.25 / radii[..., None, None]
+    total = np.zeros(u.shape, dtype=np.float32)
+    for du in (-quarter, quarter):
+        for dv in (-quarter, quarter):
+            column = np.floor((u + du + _TEMPLATE_SPAN) * scale).astype(int)
+            row = np.floor((v + dv + _TEMPLATE_SPAN) * scale).astype(int)
+            inside = (column >= 0) & (row >= 0) & (column < _TEMPLATE_SIDE) & (row < _TEMPLATE_SIDE)
+            picked = templates[which, row.clip(0, _TEMPLATE_SIDE - 1), column.clip(0, _TEMPLATE_SIDE - 1)]
+            total += np.where(inside, picked, 0.0)
+    return total / 4
+
+
+def _score(overlap: float, margin: float, color_fit: float) -> float:
+    """Confidence in [0, 1]: rises steeply around an overlap of 0.72 and falls when another shape fits as well."""
+    fit = 1 / (1 + np.exp(-(overlap - 0.70) / 0.025))
+    clear = 1 / (1 + np.exp(-(margin - 0.01) / 0.008))
+    return float(fit * clear * min(1.0, color_fit / 0.4))
+
+
+def detect(image: np.ndarray) -> list[Found]:
+    """Find the shapes in an image.
+
+    Args:
+        image: uint8 [SIZE, SIZE, 3].
+
+    Returns:
+        Every region found, also those of low score, in order of falling score.
+    """
+    if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
+        raise ValueError(f"the judge reads uint8 images of {SIZE}x{SIZE}x3, not {image.dtype} {image.shape}")
+    pixels = image.astype(np.float64) / 255
+    ground = _ground(pixels)
+    regions = _regions(pixels, ground)
+    found = []
+    for color, region in regions:
+        others = np.zeros_like(region)
+        for _, other in regions:
+            if other is not region:
+                others |= other
+        mask, color_fit = _soft_mask(pixels, ground, region, others, color)
+        if mask.sum() < _SMALLEST / 2:
+            continue
+        overlaps, _ = _overlaps(mask)
+        order = np.argsort(overlaps)[::-1]
+        score = _score(overlaps[order[0]], overlaps[order[0]] - overlaps[order[1]], color_fit)
+        rows, columns = np.flatnonzero((mask > 0.5).any(1)), np.flatnonzero((mask > 0.5).any(0))
+        if len(rows) == 0:
+            continue
+        box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+        found.append(Found(SHAPES[order[0]], COLORS[color], box, score, mask))
+    return sorted(found, key=lambda thing: -thing.score)

@@ -1,0 +1,168 @@
+"""Table 1's rows from stored runs: which runs go together, their scores, times and differences to base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hypernoise.errors import HnError
+from hypernoise.experiments import statistics
+from hypernoise.experiments.store import RunStore
+from hypernoise.tables.table1 import Estimate, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+METHOD_ORDER = ("base", "hypernoise", "lora-finetune", "prompt-optimization", "best-of-n", "reno")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as it lies in the store."""
+
+    store: RunStore
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The stored manifest."""
+        return self.store.manifest()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings in the manifest."""
+        settings: dict[str, Any] = self.manifest["settings"]
+        return settings
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.store.folder.name
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """One record a sample."""
+        return self.store.records()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all samples are stored."""
+        return len(self.records) == self.settings["prompts"] * self.settings["seeds"]
+
+    def comparison(self) -> tuple[Any, ...]:
+        """As `RunSettings.comparison`."""
+        keys = ("model", "benchmark", "suite", "prompts_sha256", "first_seed", "seeds", "steps")
+        return tuple(self.settings[key] for key in keys)
+
+    @cached_property
+    def scores(self) -> statistics.Scores:
+        """The judge's scores as columns."""
+        columns = zip(*((r["task"], r["prompt_index"], r["seed"], r["score"]) for r in self.records), strict=True)
+        return statistics.Scores(*map(list, columns))
+
+    @property
+    def failures(self) -> int:
+        """Samples that count as wrong because something failed, not because the image is wrong."""
+        return sum(record["reason"].startswith("failed:") for record in self.records)
+
+
+def stored_runs(results: Path) -> list[StoredRun]:
+    """All finished runs below a results folder, the newest first.
+
+    Raises:
+        HnError: if one of them is damaged.
+    """
+    folders = sorted(path.parent for path in (results / "runs").glob("*/manifest.json"))
+    runs = [run for run in map(StoredRun, map(RunStore, folders)) if run.finished]
+    return sorted(runs, key=lambda run: str(run.manifest["started"]), reverse=True)
+
+
+def find_run(results: Path, name: str) -> StoredRun:
+    """The finished run whose name is or begins with `name`.
+
+    Raises:
+        HnError: if there is none or several.
+    """
+    fitting = [run for run in stored_runs(results) if run.name.startswith(name)]
+    exact = [run for run in fitting if run.name == name]
+    if len(exact or fitting) != 1:
+        problem = "no finished run's name begins" if not fitting else f"{len(fitting)} runs' names begin"
+        raise HnError(f"In {results / 'runs'} {problem} with {name!r}; `hn ls runs` lists them.")
+    return (exact or fitting)[0]
+
+
+def comparable(runs: Sequence[StoredRun], reference: StoredRun) -> list[StoredRun]:
+    """The newest run of each method that was made from the same prompts, seeds and steps as `reference`."""
+    newest: dict[str, StoredRun] = {reference.settings["method"]: reference}
+    for run in runs:
+        if run.comparison() == reference.comparison():
+            newest.setdefault(run.settings["method"], run)
+    known = {method: place for place, method in enumerate(METHOD_ORDER)}
+    return [newest[method] for method in sorted(newest, key=lambda m: (known.get(m, len(known)), m))]
+
+
+def _estimate(estimate: statistics.Estimate) -> Estimate:
+    def known(value: float) -> float | None:
+        return None if np.isnan(value) else float(value)
+
+    return Estimate(float(estimate.mean), known(estimate.low), known(estimate.high))
+
+
+def rows(runs: Sequence[StoredRun]) -> list[Row]:
+    """One row a run; differences and p-values against the `base` run among them, Holm-corrected together."""
+    base = next((run for run in runs if run.settings["method"] == "base"), None)
+    others = [run for run in runs if base is not None and run is not base]
+    p_values = [statistics.sign_flip_p(run.scores, base.scores) for run in others] if base else []
+    corrected = dict(zip([run.name for run in others], statistics.holm(p_values), strict=True)) if others else {}
+    return [_row(run, base, corrected.get(run.name)) for run in runs]
+
+
+def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
+    estimates = statistics.bootstrap_interval(run.scores)
+    delta = None
+    if base is not None and run is not base:
+        delta = _estimate(statistics.paired_difference(run.scores, base.scores).overall)
+    return Row(
+        model=run.settings["model"],
+        method=run.settings["method"],
+        steps=run.settings["steps"],
+        params_b=run.manifest["parameters"] / 1e9,
+        seconds=float(np.median([cost["seconds"] for cost in run.store.costs()])),
+        nfe=float(np.mean([record["nfe"] for record in run.records])),
+        mean=_estimate(estimates.overall),
+        delta=delta,
+        tasks={task: _estimate(estimate) for task, estimate in estimates.tasks.items()},
+        prompts=run.settings["prompts"],
+        seeds=run.settings["seeds"],
+        p_value=None if p_value is None else float(p_value),
+    )
+
+
+def notes(runs: Sequence[StoredRun]) -> list[str]:
+    """What a reader must know to trust the rows: sizes, detectable difference, settings, machine, failures."""
+    first = runs[0]
+    base = next((run for run in runs if run.settings["method"] == "base"), None)
+    machine = first.manifest["machine"]
+    said = [
+        f"{first.settings['prompts']} prompts × {first.settings['seeds']} seeds, suite {first.settings['suite']}, "
+        f"prompt set {first.settings['prompts_sha256'][:8]}.",
+        f"Time: median seconds an image at batch {first.settings['batch']}, text encoding and decoding included, "
+        f"loading and storing not; {machine['processor']}, {machine['threads']} threads, {machine['device']}.",
+    ]
+    for run in runs:
+        method = run.settings["method"]
+        if base is not None and run is not base and first.settings["prompts"] > 1:
+            smallest = statistics.smallest_detectable_difference(run.scores, base.scores)
+            if not np.isnan(smallest):
+                said.append(f"{method} against base: smallest detectable difference {smallest:.3f} (80% power).")
+        if run.settings["method_settings"]:
+            values = ", ".join(f"{name} {value}" for name, value in run.settings["method_settings"].items())
+            said.append(f"{method}: preset {run.settings['preset']} ({values}).")
+        if run.failures:
+            said.append(f"{method}: {run.failures} images failed and count as wrong.")
+    weights = ", ".join(f"{name} × {weight:g}" for name, weight in first.settings["rewards"].items())
+    said.append(f"Reward: {weights}.")
+    return said

@@ -1,0 +1,169 @@
+"""What a printed Table 1 says, before any format: sections of lines of cells, and the notes below them.
+
+`markdown.py`, `latex.py` and `terminal.py` print a `Sheet`; none of them decides what is in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from hypernoise.tables.table1 import TASKS, Estimate, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MISSING = "–"
+MEASURED = "Measured here"
+EMBEDDED = "Embedded world `shapes` (a laboratory, not the paper's models)"
+PAPER = "Paper (reference, not measured here)"
+LEGEND = (
+    "Measured: value [95% interval]. Δ base: paired difference to the same model's base on the same prompts"
+    " and initial noise. Bold: that difference is positive and its interval leaves out 0."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's headings, and whether it gives way where the page is narrow."""
+
+    heading: str
+    short: str
+    numeric: bool = True
+    optional: bool = False
+
+
+COLUMNS = (
+    Column("Model", "Model", numeric=False),
+    Column("Method", "Method", numeric=False),
+    Column("Params (B)", "Par. B", optional=True),
+    Column("Time (s)", "Sec."),
+    Column("NFE", "NFE"),
+    Column("Mean ↑", "Mean ↑"),
+    Column("Single", "Single", optional=True),
+    Column("Two", "Two", optional=True),
+    Column("Counting", "Count", optional=True),
+    Column("Colors", "Color", optional=True),
+    Column("Position", "Pos.", optional=True),
+    Column("Attribution", "Attr.", optional=True),
+    Column("Δ base", "Δ base"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A printed value, its interval, and the marker of its footnote."""
+
+    text: str
+    interval: str = ""
+    marker: str = ""
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """Lines of one origin. Numbers that are only quoted are set apart and never bold."""
+
+    heading: str
+    lines: tuple[tuple[Cell, ...], ...]
+    quoted: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quoted and any(cell.bold for line in self.lines for cell in line):
+            raise ValueError("a quoted number is never bold")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table ready to be printed in any format."""
+
+    title: str
+    columns: tuple[Column, ...]
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...]
+    footnotes: Mapping[str, str]
+
+
+def arrange(
+    rows: Sequence[Row], paper: pd.DataFrame, notes: Sequence[str], title: str = "GenEval (Table 1)"
+) -> Sheet:
+    """Lay out our rows with the paper's below them.
+
+    Args:
+        rows: What was measured, in the order to print.
+        paper: The paper's rows, see `reference.paper_rows`; may be empty.
+        notes: Printed below the table: n, seeds, smallest detectable difference, which variants ran.
+        title: Printed above the table.
+    """
+    quoted: list[dict[Any, Any]] = paper.fillna({"footnote": ""}).to_dict("records")
+    texts = dict.fromkeys(record["footnote"] for record in quoted if record["footnote"])
+    markers = {text: chr(ord("a") + index) for index, text in enumerate(texts)}
+    sections = (
+        Section(MEASURED, tuple(_measured(row) for row in rows if not _embedded(row))),
+        Section(EMBEDDED, tuple(_measured(row) for row in rows if _embedded(row))),
+        Section(PAPER, tuple(_quoted(record, markers) for record in quoted), quoted=True),
+    )
+    return Sheet(
+        title=title,
+        columns=COLUMNS,
+        sections=tuple(section for section in sections if section.lines),
+        notes=(*([LEGEND] if rows else []), *notes),
+        footnotes={marker: text for text, marker in markers.items()},
+    )
+
+
+def _embedded(row: Row) -> bool:
+    return row.model == "shapes" or row.model.startswith("shapes-")
+
+
+def _measured(row: Row) -> tuple[Cell, ...]:
+    # Methods are compared with base, not with each other, so the best of them is not singled out:
+    # all that are told apart from base are bold together.
+    bold = row.delta is not None and row.delta.low is not None and row.delta.low > 0
+    return (
+        Cell(_model(row.model, row.steps)),
+        Cell(row.method),
+        Cell(_amount(row.params_b)),
+        Cell(_amount(row.seconds)),
+        Cell(_number(row.nfe, "g")),
+        _estimate(row.mean, ".3f", ".2f", bold=bold),
+        *(_estimate(row.tasks.get(task), ".2f", ".2f") for task in TASKS),
+        _estimate(row.delta, "+.3f", "+.3f"),
+    )
+
+
+def _quoted(record: Mapping[Any, Any], markers: Mapping[str, str]) -> tuple[Cell, ...]:
+    return (
+        Cell(_model(record["model"], record["steps"])),
+        Cell(record["method"], marker=markers.get(record["footnote"], "")),
+        Cell(_amount(record["params_b"])),
+        Cell(_amount(record["seconds"])),
+        Cell(MISSING),
+        *(Cell(_number(record[name], ".2f")) for name in ("mean", *TASKS)),
+        Cell(MISSING),
+    )
+
+
+def _model(name: str, steps: int | None) -> str:
+    return name if steps is None or pd.isna(steps) or steps == 1 else f"{name} ({steps}-step)"
+
+
+def _estimate(estimate: Estimate | None, value: str, ends: str, *, bold: bool = False) -> Cell:
+    if estimate is None or isnan(estimate.value):
+        return Cell(MISSING)
+    low, high = _number(estimate.low, ends), _number(estimate.high, ends)
+    interval = "" if MISSING in (low, high) else f"[{low}, {high}]"
+    return Cell(_number(estimate.value, value), interval, bold=bold)
+
+
+def _amount(value: float | None) -> str:
+    """One decimal as the paper prints them; two digits where that would print nothing but 0."""
+    return _number(value, ".1f" if value is None or value >= 0.1 else ".2g")
+
+
+def _number(value: float | None, form: str) -> str:
+    # The minus sign, not the hyphen: it is as wide as the plus that it stands below.
+    return MISSING if value is None or isnan(value) else format(value, form).replace("-", "−")
