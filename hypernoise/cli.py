@@ -65,10 +65,13 @@ def bench(
 
     Killed at any time, the same command goes on where it was. A finished run is not computed again.
     """
-    from hypernoise.commands.bench import Request, bench as run_bench  # noqa: PLC0415
+    from hypernoise.experiments.bench import Request, run_bench  # noqa: PLC0415
 
+    chosen = method or ["base"]
     run_bench(
-        Request(benchmark, model, method or ["base"], seeds, limit, steps, suite, reward, change, batch, device),
+        Request(
+            benchmark, model, chosen, seeds, limit, steps, suite, reward or [], change or [], batch, device
+        ),
         results,
     )
 
@@ -83,7 +86,7 @@ def table(
 
     Of each method the newest run counts that used the same prompts, seeds and steps as the newest run of all.
     """
-    from hypernoise.commands.table import write_table  # noqa: PLC0415
+    from hypernoise.tables.publish import write_table  # noqa: PLC0415
 
     write_table(number, world, results)
 
@@ -96,7 +99,7 @@ def show(
     results: Results = RESULTS,
 ) -> None:
     """Write a contact sheet (PNG): prompts down, methods across, same noise, right or wrong with the reason."""
-    from hypernoise.commands.show import show_run  # noqa: PLC0415
+    from hypernoise.tables.publish import show_run  # noqa: PLC0415
 
     show_run(run, prompts, seed, results)
 
@@ -107,9 +110,18 @@ def ls(
     results: Results = RESULTS,
 ) -> None:
     """List what there is."""
-    from hypernoise.commands.ls import show_names  # noqa: PLC0415
+    from hypernoise.registry import KINDS, names, nearest  # noqa: PLC0415
 
-    show_names(what, results)
+    if what == "runs":
+        from hypernoise.tables.from_runs import stored_runs  # noqa: PLC0415
+
+        found = [run.name for run in stored_runs(results)]
+    elif what.removesuffix("s") in KINDS:
+        found = names(what.removesuffix("s"))
+    else:
+        raise HnError(f"hn ls knows no {what!r}: {nearest(what, [*(f'{kind}s' for kind in KINDS), 'runs'])}")
+    for name in found:
+        typer.echo(name)
 
 
 @app.command(epilog="Example: `hn prompts geneval --suite coco > evaluation_metadata.jsonl`")
@@ -118,9 +130,12 @@ def prompts(
     suite: Annotated[str, typer.Option(help="Prompt set of the benchmark.")] = "shapes",
 ) -> None:
     """Print a benchmark's prompts in its published format."""
-    from hypernoise.commands.ls import show_prompts  # noqa: PLC0415
+    import json  # noqa: PLC0415
 
-    show_prompts(benchmark, suite)
+    from hypernoise.experiments.bench import find_benchmark  # noqa: PLC0415
+
+    for prompt in find_benchmark(benchmark, suite).prompts(suite):
+        typer.echo(json.dumps(prompt.metadata))
 
 
 @shapes_app.command("train", epilog="Example: `hn shapes train --folder training`")
@@ -132,15 +147,14 @@ def shapes_train(
     folder: Annotated[
         Path, typer.Option(help="Folder of checkpoints and logs; a stopped training goes on from there.")
     ] = Path("training"),
-    bundle: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder to write the weights to.", show_default="the installed package's own"),
-    ] = None,
+    bundle: Annotated[Path, typer.Option(help="Folder to write the finished weights to.")] = Path(
+        "hypernoise/shapes/bundle"
+    ),
 ) -> None:
     """Train the embedded world's parts in order and bundle their weights. About two hours on two cores."""
-    from hypernoise.commands.shapes import train_parts  # noqa: PLC0415
+    from hypernoise.shapes.training.parts import train_parts  # noqa: PLC0415
 
-    train_parts(part, folder, bundle)
+    train_parts(part or [], folder, bundle)
 
 
 @shapes_app.command("evaluate", epilog="Example: `hn shapes evaluate --scenes 100`")
@@ -149,7 +163,7 @@ def shapes_evaluate(
     results: Results = RESULTS,
 ) -> None:
     """Measure the judge and the reward on fresh scenes, and write `results/shapes/parts.csv`."""
-    from hypernoise.commands.shapes import evaluate_parts  # noqa: PLC0415
+    from hypernoise.shapes.evaluation import evaluate_parts  # noqa: PLC0415
 
     evaluate_parts(scenes, results)
 

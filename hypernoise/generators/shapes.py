@@ -11,7 +11,7 @@ from hypernoise.generators.protocol import Encoded
 from hypernoise.generators.scm import ScmSampler
 from hypernoise.shapes.networks import LATENT_SHAPE, TextEncoder
 from hypernoise.shapes.vocabulary import tokenize
-from hypernoise.shapes.weights import folder, hashes, load_state
+from hypernoise.shapes.weights import bundle, hashes, load_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,15 +38,15 @@ class ShapesGenerator:
     def load(cls, device: torch.device) -> ShapesGenerator:
         """Load the bundled weights."""
         text_encoder = TextEncoder()
-        text_encoder.load_state_dict(load_state("text_encoder"))
-        transformer = SanaTransformer2DModel.from_pretrained(folder() / "transformer", torch_dtype=torch.float32)
-        autoencoder = AutoencoderDC.from_pretrained(folder() / "autoencoder", torch_dtype=torch.float32)
+        text_encoder.load_state_dict(load_state(bundle() / "text_encoder.safetensors"))
+        transformer = SanaTransformer2DModel.from_pretrained(bundle() / "transformer", torch_dtype=torch.float32)
+        autoencoder = AutoencoderDC.from_pretrained(bundle() / "autoencoder", torch_dtype=torch.float32)
         return cls(text_encoder, ScmSampler(transformer, autoencoder), device)
 
     @classmethod
     def weights(cls) -> dict[str, str]:
         """sha256 of the bundled weight files."""
-        return hashes("text_encoder", "transformer", "autoencoder")
+        return hashes("text_encoder.safetensors", "transformer", "autoencoder")
 
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Encoded:

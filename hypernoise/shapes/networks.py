@@ -85,3 +85,73 @@ def build_transformer() -> SanaTransformer2DModel:
 def build_autoencoder() -> AutoencoderDC:
     """An untrained autoencoder."""
     return AutoencoderDC(**AUTOENCODER)
+
+
+class _Reading(nn.Module):
+    """One layer of a caption reading an image: words attend to words, then to places, then think."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.words = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.places = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.think = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+
+    def forward(self, text: torch.Tensor, mask: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """`text` [B, K, T, C] with `mask` [B, K, T], `image` [B, P, C]: K captions read each image."""
+        batch, captions, length, width = text.shape
+        flat = text.flatten(0, 1)
+        normed = self.norms[0](flat)
+        flat = flat + self.words(normed, normed, normed, ~mask.flatten(0, 1), need_weights=False)[0]
+        rows = flat.view(batch, captions * length, width)
+        rows = rows + self.places(self.norms[1](rows), image, image, need_weights=False)[0]
+        rows = rows + self.think(self.norms[2](rows))
+        return rows.view(batch, captions, length, width)
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.GroupNorm(8, channels),
+            nn.GELU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(8, channels),
+            nn.GELU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.layers(x)  # type: ignore[no-any-return]
+
+
+class MatchScorer(nn.Module):
+    """A cross-attention scorer, of ImageReward's kind: how well an image shows what a caption says, as a logit."""
+
+    def __init__(self, width: int = 96, channels: int = 64, layers: int = 3, heads: int = 4) -> None:
+        super().__init__()
+        self.text = TextEncoder(width, layers=1, heads=heads)
+        self.image = nn.Sequential(
+            nn.Conv2d(3, 32, 3, stride=2, padding=1),
+            nn.GELU(),
+            nn.Conv2d(32, channels, 3, stride=2, padding=1),
+            _Residual(channels),
+            _Residual(channels),
+            nn.Conv2d(channels, width, 1),
+        )
+        self.places = nn.Parameter(0.02 * torch.randn(64, width))
+        self.image_norm = nn.LayerNorm(width)
+        self.layers = nn.ModuleList(_Reading(width, heads) for _ in range(layers))
+        self.verdict = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
+
+    def forward(self, images: torch.Tensor, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Logits [B, K] of images [B, 3, 32, 32] in [0, 1] and K encoded captions each, [B, K, T, C], [B, K, T]."""
+        seen = self.image(images * 2 - 1).flatten(2).transpose(1, 2)
+        seen = self.image_norm(seen + self.places)
+        text = embeddings
+        for layer in self.layers:
+            text = layer(text, mask, seen)
+        weight = mask.unsqueeze(3).float()
+        pooled = (text * weight).sum(2) / weight.sum(2)
+        logits: torch.Tensor = self.verdict(pooled).squeeze(2)
+        return logits

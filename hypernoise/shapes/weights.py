@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file, save_file
 
@@ -13,29 +13,35 @@ if TYPE_CHECKING:
     import torch
 
 
-def folder() -> Path:
+def bundle() -> Path:
     """The folder of the bundled weights."""
     return Path(str(files("hypernoise.shapes"))) / "bundle"
 
 
-def load_state(part: str) -> dict[str, torch.Tensor]:
-    """The float32 state of one part that is not a diffusers model."""
-    return {name: tensor.float() for name, tensor in load_file(folder() / f"{part}.safetensors").items()}
+def load_state(path: Path) -> dict[str, torch.Tensor]:
+    """A stored state as float32."""
+    return {name: tensor.float() for name, tensor in load_file(path).items()}
 
 
-def save_state(part: str, state: dict[str, torch.Tensor]) -> None:
-    """Bundle one part in half precision."""
-    folder().mkdir(parents=True, exist_ok=True)
-    halves = {name: tensor.half().contiguous() for name, tensor in state.items()}
-    save_file(halves, folder() / f"{part}.safetensors")
+def save_state(state: dict[str, torch.Tensor], path: Path) -> None:
+    """Store a state in half precision."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.half().contiguous() for name, tensor in state.items()}, path)
 
 
-def hashes(*parts: str) -> dict[str, str]:
-    """sha256 of the weight files of some parts, by their name inside the bundle."""
+def save_model(model: Any, folder: Path) -> None:
+    """Store a diffusers model in half precision, in diffusers' layout."""
+    model.half().save_pretrained(folder)
+
+
+def hashes(*names: str) -> dict[str, str]:
+    """sha256 of bundled weight files, by their name inside the bundle.
+
+    A name is that of a file, or of a diffusers model's folder.
+    """
     found = {}
-    for part in parts:
-        single = folder() / f"{part}.safetensors"
-        paths = [single] if single.exists() else sorted((folder() / part).glob("*.safetensors"))
-        for path in paths:
-            found[str(path.relative_to(folder()))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    for name in names:
+        path = bundle() / name
+        for file in [path] if path.is_file() else sorted(path.glob("*.safetensors")):
+            found[str(file.relative_to(bundle()))] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from hypernoise.experiments.benchmark import spread
+from hypernoise.experiments.benchmark import Prompt, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hypernoise.experiments.benchmark import Prompt
     from hypernoise.tables.from_runs import StoredRun
 
 _TILE, _GAP, _CAPTION, _LINE = 128, 14, 230, 13
@@ -27,14 +26,19 @@ def _text(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, width: int, colo
         y += _LINE
 
 
-def contact_sheet(runs: Sequence[StoredRun], prompts: Sequence[Prompt], seed: int, rows: int, path: Path) -> None:
+def _prompts(run: StoredRun) -> list[Prompt]:
+    found = {r["prompt_index"]: Prompt(r["prompt_index"], r["prompt"], r["task"], {}) for r in run.records}
+    return [found[index] for index in sorted(found)]
+
+
+def contact_sheet(runs: Sequence[StoredRun], seed: int, rows: int, path: Path) -> None:
     """Write a PNG of `rows` prompts, spread over the tasks, as each run drew them from the same seed.
 
     Raises:
         HnError: if an image is missing, unreadable or not the one that was scored.
     """
     tables = [{(r["prompt_index"], r["seed"]): r for r in run.records} for run in runs]
-    shown = spread([prompt for prompt in prompts if (prompt.index, seed) in tables[0]], rows)
+    shown = spread(_prompts(runs[0]), rows)
     height = _TILE + 3 * _LINE + _GAP
     size = (_CAPTION + len(runs) * (_TILE + _GAP), 2 * _LINE + len(shown) * height)
     sheet = Image.new("RGB", size, "white")

@@ -1,0 +1,185 @@
+"""`hn bench`: several methods on the same prompts and noise, from the user's words to a printed table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hypernoise.errors import HnError
+from hypernoise.experiments.benchmark import spread
+from hypernoise.experiments.environment import pick_device, versions
+from hypernoise.experiments.plan import RunSettings, prompts_sha256, seed_range
+from hypernoise.experiments.runner import Workbench, execute
+from hypernoise.experiments.store import RunStore
+from hypernoise.registry import find, nearest
+from hypernoise.settings import as_dict, overridden
+from hypernoise.tables.from_runs import StoredRun
+from hypernoise.tables.publish import publish
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import torch
+
+    from hypernoise.experiments.benchmark import Benchmark, Prompt
+    from hypernoise.methods import Method
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, as typed."""
+
+    benchmark: str
+    model: str
+    methods: Sequence[str]
+    seeds: str
+    limit: int | None
+    steps: int
+    suite: str | None
+    rewards: Sequence[str]
+    changes: Sequence[str]
+    batch: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run that is to be done."""
+
+    settings: RunSettings
+    method: Method
+
+
+def find_benchmark(name: str, suite: str) -> Benchmark:
+    """A benchmark that has the suite.
+
+    Raises:
+        HnError: if either is unknown.
+    """
+    benchmark: Benchmark = find("benchmark", name)()
+    if suite not in benchmark.suites:
+        raise HnError(f"{name} has no suite {suite!r}: {nearest(suite, list(benchmark.suites))}")
+    return benchmark
+
+
+def _weights(texts: Sequence[str], default: Mapping[str, float]) -> dict[str, float]:
+    weights = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise HnError(f"--reward is {text!r} but must be NAME=WEIGHT, such as shapes-match=1.")
+        find("reward", name)
+    return weights or dict(default)
+
+
+def _changes(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, str]]:
+    changes: dict[str, dict[str, str]] = {}
+    for text in texts:
+        target, equals, value = text.partition("=")
+        method, dot, setting = target.partition(".")
+        if not equals or not dot:
+            raise HnError(f"--set is {text!r} but must be METHOD.SETTING=VALUE, such as best-of-n.n=10.")
+        if method not in methods:
+            raise HnError(f"--set {text} changes {method!r}, which is not among the methods asked for.")
+        changes.setdefault(method, {})[setting] = value
+    return changes
+
+
+def _method(text: str, changes: Mapping[str, Mapping[str, str]]) -> tuple[Method, str, Any]:
+    name, _, preset = text.partition(":")
+    kind = find("method", name)
+    preset = preset or next(iter(kind.presets))
+    if preset not in kind.presets:
+        raise HnError(f"{name} has no preset {preset!r}: {nearest(preset, list(kind.presets))}")
+    settings = overridden(kind.presets[preset], changes.get(name, {}), name)
+    return kind(settings), preset if settings == kind.presets[preset] else f"{preset}, changed", settings
+
+
+def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Prompt], Benchmark]:
+    """Check everything that the user typed, before anything is computed or written.
+
+    Raises:
+        HnError: for the first thing that cannot be done.
+    """
+    model = find("model", request.model)
+    suite = request.suite or model.suites[0]
+    benchmark = find_benchmark(request.benchmark, suite)
+    if suite not in model.suites:
+        raise HnError(f"The model {request.model!r} cannot draw the suite {suite!r}; its own: {model.suites[0]}.")
+    benchmark.judge(suite)
+    prompts = spread(benchmark.prompts(suite), request.limit)
+    first_seed, seeds = seed_range(request.seeds)
+    names = [text.partition(":")[0] for text in request.methods]
+    if len(set(names)) < len(names):
+        raise HnError("A method is named twice; run its variants in separate commands.")
+    changes = _changes(request.changes, names)
+    rewards = _weights(request.rewards, model.default_rewards)
+    weights = dict(model.weights())
+    for reward in rewards:
+        weights |= {f"{reward}/{file}": digest for file, digest in find("reward", reward).weights().items()}
+    plans = []
+    for name, text in zip(names, request.methods, strict=True):
+        method, preset, settings = _method(text, changes)
+        plans.append(
+            Plan(
+                RunSettings(
+                    model=request.model,
+                    method=name,
+                    preset=preset,
+                    method_settings=as_dict(settings),
+                    benchmark=request.benchmark,
+                    suite=suite,
+                    prompts=len(prompts),
+                    prompts_sha256=prompts_sha256(prompts),
+                    first_seed=first_seed,
+                    seeds=seeds,
+                    steps=request.steps,
+                    rewards=rewards,
+                    batch=request.batch,
+                    device=device.type,
+                    weights=weights,
+                    versions=versions(),
+                ),
+                method,
+            )
+        )
+    return plans, prompts, benchmark
+
+
+def run_bench(request: Request, results: Path) -> None:
+    """Plan, run what is not stored yet, and print and write the table."""
+    console = Console()
+    device = pick_device(request.device)
+    plans, prompts, benchmark = plan(request, device)
+    first = plans[0].settings
+    bench = Workbench(request.model, first.rewards, benchmark, first.suite, device)
+    stores = [RunStore(results / "runs" / each.settings.run) for each in plans]
+    with Progress(
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=console,
+    ) as progress:
+        tasks = [
+            progress.add_task(each.settings.method, total=len(prompts) * first.seeds, speed="waiting")
+            for each in plans
+        ]
+        for each, store, task in zip(plans, stores, tasks, strict=True):
+
+            def advance(count: int, task: Any = task) -> None:
+                progress.advance(task, count)
+                speed = progress.tasks[task].speed
+                progress.update(task, speed=f"{speed:.1f} images/s" if speed else "")
+
+            execute(each.settings, prompts, bench, each.method, store, advance)
+    publish([StoredRun(store) for store in stores], results, console)
