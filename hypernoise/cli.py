@@ -29,7 +29,9 @@ Results = Annotated[
 RESULTS = Path("results")
 
 
-@app.command(epilog="Example: `hn bench geneval --model shapes --method base --method reno --seeds 4 --limit 30`")
+@app.command(
+    epilog="Example: `hn bench geneval --model shapes --method base --method reno --seeds 4 --limit 30`"
+)
 def bench(
     benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, such as geneval.")],
     model: Annotated[str, typer.Option(help="Generator to run; `hn ls models` lists them.")] = "shapes",
@@ -51,7 +53,9 @@ def bench(
     ] = None,
     reward: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Reward and weight as NAME=WEIGHT; repeat for several.", show_default="the model's"),
+        typer.Option(
+            help="Reward and weight as NAME=WEIGHT; repeat for several.", show_default="the model's"
+        ),
     ] = None,
     change: Annotated[
         Optional[list[str]],  # noqa: UP045

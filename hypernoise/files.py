@@ -42,5 +42,7 @@ def _forget(temporary: Path) -> None:
 def unwritable(path: Path, error: OSError) -> HnError:
     """The sentence for a file or folder that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HnError(f"The disk is full: {path} was not written; free some space and give the same command again.")
+        return HnError(
+            f"The disk is full: {path} was not written; free some space and give the same command again."
+        )
     return HnError(f"{path} cannot be written ({error.strerror}); check the folder and its permissions.")

@@ -82,7 +82,8 @@ def judge_shapes(images: Sequence[NDArray[np.uint8]], prompts: Sequence[Prompt])
             by_class.setdefault(thing.shape, []).append(Detection(thing.box, thing.score, thing.color))
         result = verdict(prompt.metadata, by_class)  # type: ignore[arg-type]
         seen = [
-            {"class": t.shape, "color": t.color, "score": round(t.score, 4), "box": list(t.box)} for t in found
+            {"class": t.shape, "color": t.color, "score": round(t.score, 4), "box": list(t.box)}
+            for t in found
         ]
         judged.append(Judged(float(result.correct), result.reason, {"detections": seen}))
     return judged

@@ -113,7 +113,9 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
     suite = request.suite or model.suites[0]
     benchmark = find_benchmark(request.benchmark, suite)
     if suite not in model.suites:
-        raise HnError(f"The model {request.model!r} cannot draw the suite {suite!r}; its own: {model.suites[0]}.")
+        raise HnError(
+            f"The model {request.model!r} cannot draw the suite {suite!r}; its own: {model.suites[0]}."
+        )
     benchmark.judge(suite)
     prompts = spread(benchmark.prompts(suite), request.limit)
     first_seed, seeds = seed_range(request.seeds)

@@ -45,7 +45,15 @@ class RunSettings:
 
     def comparison(self) -> tuple[Any, ...]:
         """What two runs must share for their images to be compared pair by pair."""
-        return (self.model, self.benchmark, self.suite, self.prompts_sha256, self.first_seed, self.seeds, self.steps)
+        return (
+            self.model,
+            self.benchmark,
+            self.suite,
+            self.prompts_sha256,
+            self.first_seed,
+            self.seeds,
+            self.steps,
+        )
 
 
 @dataclass(frozen=True)
@@ -86,5 +94,7 @@ def seed_range(text: str) -> tuple[int, int]:
     except ValueError:
         start, count = 0, 0
     if start < 0 or count < 1:
-        raise HnError(f"--seeds is {text!r} but must be a number of seeds such as 4, or a range such as 8-11.")
+        raise HnError(
+            f"--seeds is {text!r} but must be a number of seeds such as 4, or a range such as 8-11."
+        )
     return start, count

@@ -80,7 +80,9 @@ def to_pixels(images: torch.Tensor) -> np.ndarray:
     return pixels
 
 
-def _judged(bench: Workbench, outcome: Outcome, pixels: np.ndarray, prompts: Sequence[Prompt]) -> list[Judged]:
+def _judged(
+    bench: Workbench, outcome: Outcome, pixels: np.ndarray, prompts: Sequence[Prompt]
+) -> list[Judged]:
     """The judge's word on every image; one that is not finite scores 0 and says so."""
     from hypernoise.experiments.benchmark import Judged  # noqa: PLC0415
 
@@ -155,7 +157,9 @@ def execute(
             if not store.has_piece(piece.number):
                 _do_piece(piece, method, bench, by_index, store, settings.steps)
             elif not {(sample.prompt_index, sample.seed) for sample in piece.samples} <= stored:
-                raise HnError(f"{store.folder} lacks records of piece {piece.number}; delete it and run again.")
+                raise HnError(
+                    f"{store.folder} lacks records of piece {piece.number}; delete it and run again."
+                )
             advance(len(piece.samples))
 
 

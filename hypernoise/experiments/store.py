@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from hypernoise.files import unwritable, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 Record = dict[str, Any]
 
@@ -160,7 +160,11 @@ class RunStore:
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB"))
         except (OSError, UnidentifiedImageError, SyntaxError):
-            raise HnError(f"The image {path} is missing or cannot be read; delete {self.folder} and run again.") from None
+            raise HnError(
+                f"The image {path} is missing or cannot be read; delete {self.folder} and run again."
+            ) from None
         if hashlib.sha256(pixels.tobytes()).hexdigest() != record["image_sha256"]:
-            raise HnError(f"The image {path} has changed since it was scored; delete {self.folder} and run again.")
+            raise HnError(
+                f"The image {path} has changed since it was scored; delete {self.folder} and run again."
+            )
         return pixels

@@ -77,7 +77,9 @@ class ScmSampler(nn.Module):
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Images [B, 3, H, W] in [0, 1] from clean latents of unit scale."""
-        image = self.autoencoder.decode(latents / self.autoencoder.config.scaling_factor, return_dict=False)[0]
+        image = self.autoencoder.decode(latents / self.autoencoder.config.scaling_factor, return_dict=False)[
+            0
+        ]
         return (image / 2 + 0.5).clamp(0, 1)
 
     def forward(

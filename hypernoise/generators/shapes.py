@@ -39,7 +39,9 @@ class ShapesGenerator:
         """Load the bundled weights."""
         text_encoder = TextEncoder()
         text_encoder.load_state_dict(load_state(bundle() / "text_encoder.safetensors"))
-        transformer = SanaTransformer2DModel.from_pretrained(bundle() / "transformer", torch_dtype=torch.float32)
+        transformer = SanaTransformer2DModel.from_pretrained(
+            bundle() / "transformer", torch_dtype=torch.float32
+        )
         autoencoder = AutoencoderDC.from_pretrained(bundle() / "autoencoder", torch_dtype=torch.float32)
         return cls(text_encoder, ScmSampler(transformer, autoencoder), device)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hypernoise.shapes.scenes import (
     Object,
     Scene,
@@ -18,6 +16,8 @@ from hypernoise.shapes.vocabulary import COLORS, FRAMES, NUMBERS, RELATIONS, SHA
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    import numpy as np
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
@@ -79,7 +79,7 @@ def scene_for(
         layout = random_layout(rng, description.count)
         if description.relation is None or holds(description.relation, layout[0][:2], layout[1][:2]):
             break
-    objects = []
+    objects: list[Object] = []
     for phrase in description.phrases:
         for _ in range(phrase.count):
             x, y, radius = layout[len(objects)]
@@ -117,7 +117,14 @@ def random_description(rng: np.random.Generator, task: str) -> Description:
             raise ValueError(f"no task is called {task!r}")
 
 
-NEGATIVES = ("swapped colors", "swapped positions", "wrong count", "missing object", "wrong shape", "wrong color")
+NEGATIVES = (
+    "swapped colors",
+    "swapped positions",
+    "wrong count",
+    "missing object",
+    "wrong shape",
+    "wrong color",
+)
 
 
 def negative(rng: np.random.Generator, description: Description, kind: str) -> Description | None:

@@ -25,7 +25,19 @@ def _star() -> np.ndarray:
 
 def _cross() -> np.ndarray:
     a, b = 0.36, 1.0
-    corners = [(-a, -b), (a, -b), (a, -a), (b, -a), (b, a), (a, a), (a, b), (-a, b), (-a, a), (-b, a), (-b, -a)]
+    corners = [
+        (-a, -b),
+        (a, -b),
+        (a, -a),
+        (b, -a),
+        (b, a),
+        (a, a),
+        (a, b),
+        (-a, b),
+        (-a, a),
+        (-b, a),
+        (-b, -a),
+    ]
     return np.array([*corners, (-a, -a)])
 
 

@@ -122,7 +122,7 @@ class _Residual(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.layers(x)  # type: ignore[no-any-return]
+        return x + self.layers(x)
 
 
 class MatchScorer(nn.Module):

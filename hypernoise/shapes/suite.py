@@ -70,7 +70,9 @@ def evaluation_suite() -> tuple[tuple[str, Description], ...]:
             for relation in RELATIONS
         ],
         "color_attr": [
-            Description((a, b)) for a, b in product(colored, colored) if a.shape != b.shape and a.color != b.color
+            Description((a, b))
+            for a, b in product(colored, colored)
+            if a.shape != b.shape and a.color != b.color
         ],
     }
     chosen = []

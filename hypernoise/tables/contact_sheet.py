@@ -19,7 +19,9 @@ _TILE, _GAP, _CAPTION, _LINE = 128, 14, 230, 13
 _RIGHT, _WRONG, _INK = (20, 120, 50), (180, 30, 30), (25, 25, 25)
 
 
-def _text(draw: ImageDraw.ImageDraw, x: int, y: int, text: str, width: int, color: tuple[int, int, int]) -> None:
+def _text(
+    draw: ImageDraw.ImageDraw, x: int, y: int, text: str, width: int, color: tuple[int, int, int]
+) -> None:
     font = ImageFont.load_default(11)
     for line in textwrap.wrap(" ".join(text.split()), width)[:3]:
         draw.text((x, y), line, fill=color, font=font)
@@ -59,7 +61,9 @@ def _tile(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, run: StoredRun, record: dict[str, Any], at: tuple[int, int]
 ) -> None:
     image = Image.fromarray(run.store.read_image(record))
-    image = image.resize((_TILE, _TILE), Image.Resampling.BICUBIC if image.width > _TILE else Image.Resampling.BOX)
+    image = image.resize(
+        (_TILE, _TILE), Image.Resampling.BICUBIC if image.width > _TILE else Image.Resampling.BOX
+    )
     sheet.paste(image, at)
     right = record["score"] >= 0.5
     color = _RIGHT if right else _WRONG

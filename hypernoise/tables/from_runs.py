@@ -60,7 +60,9 @@ class StoredRun:
     @cached_property
     def scores(self) -> statistics.Scores:
         """The judge's scores as columns."""
-        columns = zip(*((r["task"], r["prompt_index"], r["seed"], r["score"]) for r in self.records), strict=True)
+        columns = zip(
+            *((r["task"], r["prompt_index"], r["seed"], r["score"]) for r in self.records), strict=True
+        )
         return statistics.Scores(*map(list, columns))
 
     @property
@@ -116,7 +118,9 @@ def rows(runs: Sequence[StoredRun]) -> list[Row]:
     base = next((run for run in runs if run.settings["method"] == "base"), None)
     others = [run for run in runs if base is not None and run is not base]
     p_values = [statistics.sign_flip_p(run.scores, base.scores) for run in others] if base else []
-    corrected = dict(zip([run.name for run in others], statistics.holm(p_values), strict=True)) if others else {}
+    corrected = (
+        dict(zip([run.name for run in others], statistics.holm(p_values), strict=True)) if others else {}
+    )
     return [_row(run, base, corrected.get(run.name)) for run in runs]
 
 
@@ -157,7 +161,9 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
         if base is not None and run is not base and first.settings["prompts"] > 1:
             smallest = statistics.smallest_detectable_difference(run.scores, base.scores)
             if not np.isnan(smallest):
-                said.append(f"{method} against base: smallest detectable difference {smallest:.3f} (80% power).")
+                said.append(
+                    f"{method} against base: smallest detectable difference {smallest:.3f} (80% power)."
+                )
         if run.settings["method_settings"]:
             values = ", ".join(f"{name} {value}" for name, value in run.settings["method_settings"].items())
             said.append(f"{method}: preset {run.settings['preset']} ({values}).")

@@ -1,0 +1,45 @@
+"""Every chore of the project: `nox -l` lists them."""
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    session.install(
+        "-e", ".", *(dep for group in groups for dep in nox.project.dependency_groups(PYPROJECT, group))
+    )
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """The main job: benchmark three methods on the embedded world and print Table 1 (about 10 minutes)."""
+    install(session)
+    methods = ["--method", "base", "--method", "best-of-n", "--method", "reno"]
+    session.run("hn", "bench", "geneval", "--model", "shapes", *methods, "--seeds", "4", *session.posargs)
+    session.run("hn", "show", "shapes-base")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests."""
+    install(session, "tests")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Static types."""
+    install(session, "types", "tests")
+    session.run("mypy")
