@@ -27,6 +27,8 @@ Results = Annotated[
     Path, typer.Option("--results", help="Folder of runs and tables.", file_okay=False, show_default=True)
 ]
 RESULTS = Path("results")
+INTERRUPTED = 130
+"""The exit code that typer makes of Ctrl-C."""
 
 
 @app.command(
@@ -88,7 +90,7 @@ def table(
 ) -> None:
     """Write a table from stored runs, with the paper's rows beside ours: terminal, Markdown, LaTeX and CSV.
 
-    Of each method the newest run counts that used the same prompts, seeds and steps as the newest run of all.
+    Of each method the newest run counts that differs from the newest run of all in its method alone.
     """
     from hypernoise.tables.publish import write_table  # noqa: PLC0415
 
@@ -179,6 +181,7 @@ def main() -> None:
     except HnError as error:
         typer.echo(f"hn: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("hn: Stopped; the same command goes on from here.", err=True)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo("hn: Stopped; the same command goes on from here.", err=True)
+        raise

@@ -35,6 +35,8 @@ GROUPS = {
 
 def nearest(name: str, names: list[str]) -> str:
     """A clause that helps somebody who typed `name` where one of `names` was wanted."""
+    if not names:
+        return "there are none."
     close = get_close_matches(name, names, n=1, cutoff=0.4)
     return f"did you mean {close[0]!r}?" if close else f"choose one of: {', '.join(names)}."
 

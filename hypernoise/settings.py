@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hypernoise.errors import HnError
@@ -21,9 +22,12 @@ def _convert(text: str, like: Any, name: str) -> Any:
             raise HnError(f"{name} is {text!r} but must be true or false.")
         return text.lower() == "true"
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError:
         raise HnError(f"{name} is {text!r} but must be of type {kind.__name__}.") from None
+    if kind is float and not isfinite(value):
+        raise HnError(f"{name} is {text!r} but must be finite.")
+    return value
 
 
 def overridden(settings: Settings, changes: Mapping[str, str], owner: str) -> Settings:

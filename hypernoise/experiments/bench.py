@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -67,16 +68,19 @@ def find_benchmark(name: str, suite: str) -> Benchmark:
 
 
 def _weights(texts: Sequence[str], default: Mapping[str, float]) -> dict[str, float]:
-    weights = {}
+    weights: dict[str, float] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
+        name, _, value = text.partition("=")
         try:
-            weights[name] = float(value)
+            weight = float(value)
         except ValueError:
-            equals = ""
-        if not equals:
+            weight = nan
+        if not isfinite(weight):
             raise HnError(f"--reward is {text!r} but must be NAME=WEIGHT, such as shapes-match=1.")
+        if name in weights:
+            raise HnError(f"The reward {name!r} is named twice; give it one weight.")
         find("reward", name)
+        weights[name] = weight
     return weights or dict(default)
 
 

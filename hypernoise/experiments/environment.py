@@ -59,7 +59,9 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
-        raise HnError(f"There is no device {name!r} on this machine; use auto, cpu or cuda.") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise HnError(f"There is no device {name!r} on this machine; use auto, cpu or cuda.")
     return device
 
 

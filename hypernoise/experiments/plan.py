@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from hypernoise.experiments.benchmark import Prompt
 
+LAST_SEED = 99_999
+"""Images are named by five digits, and noise keys of more than 32 bits could fall together."""
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -42,18 +45,6 @@ class RunSettings:
         """The run's name: what it is, in words, and a digest of all settings."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
         return f"{self.model}-{self.method}-{self.benchmark}-{self.suite}-{digest}"
-
-    def comparison(self) -> tuple[Any, ...]:
-        """What two runs must share for their images to be compared pair by pair."""
-        return (
-            self.model,
-            self.benchmark,
-            self.suite,
-            self.prompts_sha256,
-            self.first_seed,
-            self.seeds,
-            self.steps,
-        )
 
 
 @dataclass(frozen=True)
@@ -86,15 +77,16 @@ def seed_range(text: str) -> tuple[int, int]:
     """(First seed, number of seeds) from "4" (seeds 0 to 3) or "8-11" (seeds 8 to 11).
 
     Raises:
-        HnError: if it is neither, or empty, or below 0.
+        HnError: if it is neither, or empty, or leaves 0 to `LAST_SEED`.
     """
     first, dash, last = text.partition("-")
     try:
         start, count = (int(first), int(last) - int(first) + 1) if dash else (0, int(first))
     except ValueError:
         start, count = 0, 0
-    if start < 0 or count < 1:
+    if start < 0 or count < 1 or start + count > LAST_SEED + 1:
         raise HnError(
-            f"--seeds is {text!r} but must be a number of seeds such as 4, or a range such as 8-11."
+            f"--seeds is {text!r} but must be a number of seeds such as 4, or a range such as 8-11; "
+            f"the last seed there is is {LAST_SEED}."
         )
     return start, count

@@ -152,14 +152,11 @@ def execute(
     with store.locked():
         _check_manifest(settings, bench, store)
         by_index = {prompt.index: prompt for prompt in prompts}
-        stored = {(record["prompt_index"], record["seed"]) for record in store.records()}
-        for piece in pieces(prompts, settings):
-            if not store.has_piece(piece.number):
+        planned = pieces(prompts, settings)
+        stored = {piece.number for piece in planned if store.has_piece(piece)}
+        for piece in planned:
+            if piece.number not in stored:
                 _do_piece(piece, method, bench, by_index, store, settings.steps)
-            elif not {(sample.prompt_index, sample.seed) for sample in piece.samples} <= stored:
-                raise HnError(
-                    f"{store.folder} lacks records of piece {piece.number}; delete it and run again."
-                )
             advance(len(piece.samples))
 
 

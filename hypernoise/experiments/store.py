@@ -2,7 +2,7 @@
 
 A run's folder holds `manifest.json`, `images/<prompt>/<seed>.png`, `records/<piece>.jsonl` (one line a sample, the
 same however often and on whatever day the run is repeated) and `costs/<piece>.jsonl` (what was measured). A piece
-is finished when its records file exists; every file appears whole or not at all.
+is finished when both files exist, the records written last; every file appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from hypernoise.errors import HnError
 from hypernoise.files import unwritable, write_atomically
@@ -24,25 +24,46 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from hypernoise.experiments.plan import Piece
+
 Record = dict[str, Any]
 
 
-def _line(record: Record) -> str:
+def _sealed(record: Record) -> Record:
+    """A record with a checksum that tells later damage."""
     body = json.dumps(record, sort_keys=True, allow_nan=False)
-    return json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest()[:16], "record": json.loads(body)})
+    return record | {"sha256": hashlib.sha256(body.encode()).hexdigest()}
 
 
-def _parsed(path: Path, number: int, line: str) -> Record:
+def _unsealed(text: str) -> Record | None:
+    """The record that was sealed, or None if the text is damaged."""
     try:
-        row = json.loads(line)
-        record: Record = row["record"]
-        body = json.dumps(record, sort_keys=True, allow_nan=False)
-        intact = hashlib.sha256(body.encode()).hexdigest()[:16] == row["sha256"]
-    except (ValueError, KeyError, TypeError):
-        intact = False
-    if not intact:
-        raise HnError(f"{path}, line {number}, is damaged; delete that file and give the same command again.")
-    return record
+        sealed = json.loads(text)
+        record: Record = {name: value for name, value in sealed.items() if name != "sha256"}
+        return record if _sealed(record) == sealed else None
+    except (ValueError, AttributeError):
+        return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError as error:
+        raise HnError(
+            f"{path} cannot be read ({error.strerror}); check the disk and its permissions."
+        ) from error
+
+
+def _rows(path: Path) -> list[Record]:
+    rows = []
+    for number, line in enumerate(_read(path).splitlines(), start=1):
+        row = _unsealed(line)
+        if row is None:
+            raise HnError(
+                f"{path}, line {number}, is damaged; delete that file and give the same command again."
+            )
+        rows.append(row)
+    return rows
 
 
 class RunStore:
@@ -86,7 +107,8 @@ class RunStore:
 
     def write_manifest(self, manifest: Record) -> None:
         """Store what the run is."""
-        write_atomically(self.manifest_path, (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())
+        text = json.dumps(_sealed(manifest), indent=2, sort_keys=True) + "\n"
+        write_atomically(self.manifest_path, text.encode())
 
     def manifest(self) -> Record:
         """What the run is.
@@ -94,36 +116,46 @@ class RunStore:
         Raises:
             HnError: if the manifest is missing or damaged.
         """
-        try:
-            manifest: Record = json.loads(self.manifest_path.read_text())
-            manifest["settings"], manifest["run"]
-        except FileNotFoundError:
-            raise HnError(f"There is no run in {self.folder}.") from None
-        except (ValueError, KeyError, TypeError):
+        if not self.manifest_path.exists():
+            raise HnError(f"There is no run in {self.folder}.")
+        manifest = _unsealed(_read(self.manifest_path))
+        if manifest is None:
             raise HnError(
-                f"{self.manifest_path} is damaged; delete the folder {self.folder} and run again."
-            ) from None
+                f"{self.manifest_path} is damaged; delete that file and give the same command again."
+            )
         return manifest
 
     def _piece(self, kind: str, piece: int) -> Path:
         return self.folder / kind / f"{piece:05d}.jsonl"
 
-    def has_piece(self, piece: int) -> bool:
-        """Whether a piece is finished."""
-        return self._piece("records", piece).exists()
+    def has_piece(self, piece: Piece) -> bool:
+        """Whether a piece is finished.
+
+        Raises:
+            HnError: if what is stored of it is damaged, or are not its samples.
+        """
+        paths = [self._piece(kind, piece.number) for kind in ("costs", "records")]
+        if not all(path.exists() for path in paths):
+            return False
+        samples = [(sample.prompt_index, sample.seed) for sample in piece.samples]
+        for path in paths:
+            if [(row["prompt_index"], row["seed"]) for row in _rows(path)] != samples:
+                raise HnError(
+                    f"{path} does not hold the samples it should; delete that file and give the same command again."
+                )
+        return True
 
     def write_piece(self, piece: int, records: Sequence[Record], costs: Sequence[Record]) -> None:
         """Finish a piece; its images must have been written before."""
         for kind, rows in (("costs", costs), ("records", records)):
-            text = "".join(_line(row) + "\n" for row in rows)
+            text = "".join(json.dumps(_sealed(row), sort_keys=True) + "\n" for row in rows)
             write_atomically(self._piece(kind, piece), text.encode())
 
-    def _read(self, kind: str) -> list[Record]:
-        rows = []
-        for path in sorted((self.folder / kind).glob("[0-9]*.jsonl")):
-            lines = path.read_text(errors="replace").splitlines()
-            rows += [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
-        return rows
+    def _finished(self, kind: str) -> list[Record]:
+        costs, records = (
+            {path.name for path in (self.folder / each).glob("*.jsonl")} for each in ("costs", "records")
+        )
+        return [row for name in sorted(costs & records) for row in _rows(self.folder / kind / name)]
 
     def records(self) -> list[Record]:
         """One record a sample, of all finished pieces.
@@ -131,12 +163,11 @@ class RunStore:
         Raises:
             HnError: if a line is damaged; the sentence names file and line.
         """
-        return self._read("records")
+        return self._finished("records")
 
     def costs(self) -> list[Record]:
-        """What each sample cost, of all finished pieces."""
-        finished = {(record["prompt_index"], record["seed"]) for record in self.records()}
-        return [row for row in self._read("costs") if (row["prompt_index"], row["seed"]) in finished]
+        """What each sample cost, of all finished pieces; raises as `records` does."""
+        return self._finished("costs")
 
     def image_path(self, prompt_index: int, seed: int) -> Path:
         """Where a sample's image lies."""
@@ -159,7 +190,7 @@ class RunStore:
         try:
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB"))
-        except (OSError, UnidentifiedImageError, SyntaxError):
+        except (OSError, SyntaxError, ValueError):
             raise HnError(
                 f"The image {path} is missing or cannot be read; delete {self.folder} and run again."
             ) from None

@@ -75,8 +75,9 @@ def scene_for(
     What it leaves open is drawn at random; a color that is left open never makes one of the (shape, color)
     pairs in `without`.
     """
+    shapes = [phrase.shape for phrase in description.phrases for _ in range(phrase.count)]
     while True:
-        layout = random_layout(rng, description.count)
+        layout = random_layout(rng, shapes)
         if description.relation is None or holds(description.relation, layout[0][:2], layout[1][:2]):
             break
     objects: list[Object] = []

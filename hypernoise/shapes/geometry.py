@@ -75,3 +75,8 @@ def outline(shape: str) -> np.ndarray:
     if tuple(outlines) != SHAPES:
         raise AssertionError("every shape of the vocabulary needs an outline")
     return outlines[shape]()
+
+
+def reach(shape: str, dx: float, dy: float) -> float:
+    """How far a shape's outline reaches from its center in the unit direction (dx, dy), in radii."""
+    return float((outline(shape) @ (dx, dy)).max())

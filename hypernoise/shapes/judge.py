@@ -2,7 +2,7 @@
 
 Foreground pixels are those that differ from the grey ground; connected ones of one palette color are a region; a
 region's soft mask is compared with every shape's template at the position and size that fit it. The score says
-how well the best template fits and how clearly it beats the next.
+how well the best template fits, how clearly it beats the next, how sharp the edge is and how near the palette.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Array = NDArray[Any]
 _PALETTE = np.array(list(PALETTE.values()))
 _FOREGROUND = 0.17  # distance from the ground, in RGB units, from which a pixel belongs to an object
 _SMALLEST = 12  # pixels; anything smaller is noise
+_SMALLEST_RADIUS, _LARGEST_RADIUS = 3.8, 11.0  # pixels, a little more than scenes use
 _TEMPLATE_SIDE = 96
 _TEMPLATE_SPAN = 1.6  # a template shows [-span, span] radii in both directions
 
@@ -113,16 +114,27 @@ def _regions(image: Array, ground: Array) -> list[tuple[int, Array]]:
     return regions
 
 
-def _soft_mask(image: Array, ground: Array, region: Array, others: Array, color: int) -> tuple[Array, float]:
-    """How much of each pixel the region's object covers, and how well its color fits the palette (0 to 1)."""
+def _shares(image: Array, ground: Array, region: Array, color: int) -> tuple[Array, float]:
+    """How much of the region's color each pixel holds, and how well that color fits the palette (0 to 1)."""
     inner = ndimage.binary_erosion(region)
     core = inner if inner.sum() >= 5 else region
     seen = np.median(image[core], axis=0)
     offset = seen - ground
-    share = np.clip(((image - ground) @ offset) / max(1e-6, float(offset @ offset)), 0, 1)
-    near = ndimage.binary_dilation(region, iterations=1) & ~others
+    shares = np.clip(((image - ground) @ offset) / max(1e-6, float(offset @ offset)), 0, 1)
     fit = np.exp(-((np.linalg.norm(seen - _PALETTE[color]) / 0.3) ** 2))
-    return np.where(near, share, 0.0), float(fit)
+    return shares, float(fit)
+
+
+def _near(shares: Array, region: Array, others: Array, distance: int) -> Array:
+    """The shares within some pixels of the region and outside all others; nothing elsewhere."""
+    return np.where(ndimage.binary_dilation(region, iterations=distance) & ~others, shares, 0.0)
+
+
+def _edge_width(mask: Array) -> float:
+    """Width of a soft mask's edge in pixels: about 1/6 where it is sharp, 0.56 sigma where it is blurred by sigma."""
+    rows, columns = np.gradient(mask)
+    length = np.hypot(rows, columns).sum()
+    return float((mask * (1 - mask)).sum() / max(length, 1e-6))
 
 
 _SHIFTS = np.array([(x, y) for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.0, 0.4)])
@@ -169,11 +181,15 @@ def _sample(u: Array, v: Array, radii: Array) -> Array:
     return total / 4
 
 
-def _score(overlap: float, margin: float, color_fit: float) -> float:
-    """Confidence in [0, 1]: rises steeply around an overlap of 0.72 and falls when another shape fits as well."""
+def _score(overlap: float, margin: float, edge_width: float, color_fit: float, radius: float) -> float:
+    """Confidence in [0, 1]: falls steeply where one of the criteria is not met, and multiplies them."""
+    if not _SMALLEST_RADIUS < radius < _LARGEST_RADIUS:
+        return 0.0
     fit = 1 / (1 + np.exp(-(overlap - 0.70) / 0.025))
     clear = 1 / (1 + np.exp(-(margin - 0.01) / 0.008))
-    return float(fit * clear * min(1.0, color_fit / 0.4))
+    sharp = 1 / (1 + np.exp((edge_width - 0.56) / 0.02))
+    named = 1 / (1 + np.exp(-(color_fit - 0.45) / 0.06))
+    return float(fit * clear * sharp * named)
 
 
 def detect(image: np.ndarray) -> list[Found]:
@@ -196,12 +212,16 @@ def detect(image: np.ndarray) -> list[Found]:
         for _, other in regions:
             if other is not region:
                 others |= other
-        mask, color_fit = _soft_mask(pixels, ground, region, others, color)
+        shares, color_fit = _shares(pixels, ground, region, color)
+        mask = _near(shares, region, others, 1)
         if mask.sum() < _SMALLEST / 2:
             continue
-        overlaps, _ = _overlaps(mask)
+        overlaps, radii = _overlaps(mask)
         order = np.argsort(overlaps)[::-1]
-        score = _score(overlaps[order[0]], overlaps[order[0]] - overlaps[order[1]], color_fit)
+        width = _edge_width(_near(shares, region, others, 4))
+        score = _score(
+            overlaps[order[0]], overlaps[order[0]] - overlaps[order[1]], width, color_fit, radii[order[0]]
+        )
         rows, columns = np.flatnonzero((mask > 0.5).any(1)), np.flatnonzero((mask > 0.5).any(0))
         if len(rows) == 0:
             continue

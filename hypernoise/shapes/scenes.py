@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hypernoise.shapes.geometry import outline
+from hypernoise.shapes.geometry import outline, reach
 from hypernoise.shapes.vocabulary import PALETTE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SIZE = 32
 """Width and height of an image in pixels."""
 
 GAP = 1.5
-"""Least distance between the circles around two objects, in pixels: objects never touch."""
+"""Least distance between two objects, in pixels: objects never touch."""
 
 RADII = {1: (6.5, 9.0), 2: (5.4, 7.2), 3: (4.9, 6.2), 4: (4.6, 5.4)}
 """Range of an object's radius in pixels, by the number of objects in the scene."""
 
-_EXTENT = 1.15  # no outline reaches farther from its center than this many radii
+_EXTENT = 1.15  # no outline reaches farther to the left, right, top or bottom than this many radii
 _SUPERSAMPLING = 8
 _COLOR_JITTER = 0.03
 
@@ -56,17 +61,33 @@ def random_ground(rng: np.random.Generator) -> tuple[float, float, float]:
     return (float(rgb[0]), float(rgb[1]), float(rgb[2]))
 
 
-def random_layout(rng: np.random.Generator, count: int) -> list[tuple[float, float, float]]:
-    """Centers and radii (x, y, radius) of `count` objects that neither touch each other nor leave the image."""
+Place = tuple[float, float, float]
+"""Center and radius (x, y, radius) in pixels."""
+
+
+def _apart(one: str, here: Place, other: str, there: Place) -> bool:
+    """Whether the circles of two shapes lie GAP apart, and so do their outlines, corners included."""
+    dx, dy = there[0] - here[0], there[1] - here[1]
+    distance = math.hypot(dx, dy)
+    if distance < here[2] + there[2] + GAP:
+        return False
+    dx, dy = dx / distance, dy / distance
+    return distance >= here[2] * reach(one, dx, dy) + there[2] * reach(other, -dx, -dy) + GAP
+
+
+def random_layout(rng: np.random.Generator, shapes: Sequence[str]) -> list[Place]:
+    """Places of the shapes, which neither touch each other nor leave the image."""
     while True:
-        placed: list[tuple[float, float, float]] = []
+        placed: list[Place] = []
         for _ in range(60):
-            radius = rng.uniform(*RADII[count])
+            radius = rng.uniform(*RADII[len(shapes)])
             margin = radius * _EXTENT
             x, y = rng.uniform(margin, SIZE - margin, 2)
-            if all(np.hypot(x - u, y - v) >= radius + r + GAP for u, v, r in placed):
-                placed.append((float(x), float(y), float(radius)))
-            if len(placed) == count:
+            place = (float(x), float(y), float(radius))
+            shape = shapes[len(placed)]
+            if all(_apart(shape, place, *other) for other in zip(shapes, placed, strict=False)):
+                placed.append(place)
+            if len(placed) == len(shapes):
                 return placed
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+OF_THE_METHOD = ("method", "preset", "method_settings")
 METHOD_ORDER = ("base", "hypernoise", "lora-finetune", "prompt-optimization", "best-of-n", "reno")
 
 
@@ -52,10 +53,10 @@ class StoredRun:
         """Whether all samples are stored."""
         return len(self.records) == self.settings["prompts"] * self.settings["seeds"]
 
-    def comparison(self) -> tuple[Any, ...]:
-        """As `RunSettings.comparison`."""
-        keys = ("model", "benchmark", "suite", "prompts_sha256", "first_seed", "seeds", "steps")
-        return tuple(self.settings[key] for key in keys)
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What two runs must share for their methods to be compared: every setting but the method's own."""
+        return {name: value for name, value in self.settings.items() if name not in OF_THE_METHOD}
 
     @cached_property
     def scores(self) -> statistics.Scores:
@@ -97,10 +98,10 @@ def find_run(results: Path, name: str) -> StoredRun:
 
 
 def comparable(runs: Sequence[StoredRun], reference: StoredRun) -> list[StoredRun]:
-    """The newest run of each method that was made from the same prompts, seeds and steps as `reference`."""
+    """The newest run of each method that differs from `reference` in nothing else; `runs` the newest first."""
     newest: dict[str, StoredRun] = {reference.settings["method"]: reference}
     for run in runs:
-        if run.comparison() == reference.comparison():
+        if run.conditions == reference.conditions:
             newest.setdefault(run.settings["method"], run)
     known = {method: place for place, method in enumerate(METHOD_ORDER)}
     return [newest[method] for method in sorted(newest, key=lambda m: (known.get(m, len(known)), m))]
