@@ -6,6 +6,7 @@ to a small norm, a regularizer that keeps the noise's length likely, and the ima
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,7 +15,7 @@ import torch
 from hypernoise.methods import Outcome, Spent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from hypernoise.methods import Batch
 
@@ -33,10 +34,12 @@ class RenoSettings:
     def __post_init__(self) -> None:
         if self.iterations < 1:
             raise ValueError("iterations must be at least 1")
-        if self.learning_rate <= 0 or self.max_grad_norm <= 0:
+        if not (0 < self.learning_rate < math.inf and self.max_grad_norm > 0):
             raise ValueError("learning_rate and max_grad_norm must be above 0")
-        if not 0 <= self.momentum < 1 or self.regularization < 0:
+        if not (0 <= self.momentum < 1 and 0 <= self.regularization < math.inf):
             raise ValueError("momentum must be in [0, 1) and regularization at least 0")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
 
 
 def noise_regularizer(x: torch.Tensor) -> torch.Tensor:
@@ -46,15 +49,51 @@ def noise_regularizer(x: torch.Tensor) -> torch.Tensor:
     return 0.5 * norm.square() - (flat.shape[1] - 1) * norm.log()
 
 
-def clip_each(gradient: torch.Tensor, max_norm: float) -> torch.Tensor:
-    """Gradients [B, ...] with each sample's norm at most `max_norm`, as torch.nn.utils.clip_grad_norm_ does."""
-    norms = gradient.flatten(1).norm(dim=1)
+def clip_each(gradient: torch.Tensor, norms: torch.Tensor, max_norm: float) -> torch.Tensor:
+    """Gradients [B, ...] of norms [B], each made at most `max_norm` long as torch.nn.utils.clip_grad_norm_ does."""
     scale = (max_norm / (norms + 1e-6)).clamp(max=1.0)
     return gradient * scale.view(-1, *([1] * (gradient.ndim - 1)))
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """One point of B trajectories: noise [B, ...], images and rewards [B] there, and the loss's gradient norms [B].
+
+    The norms are those before clipping; the last point has none, for no update follows.
+    """
+
+    noise: torch.Tensor
+    images: torch.Tensor
+    rewards: torch.Tensor
+    gradient_norms: torch.Tensor | None
+
+
+def optimize(
+    evaluate: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    x0: torch.Tensor,
+    settings: RenoSettings,
+) -> Iterator[Evaluation]:
+    """Independent trajectories from x0 [B, ...] up the rewards; `evaluate` gives images and rewards [B] of noise."""
+    noise = x0.clone().requires_grad_()
+    optimizer = torch.optim.SGD(
+        [noise], settings.learning_rate, settings.momentum, nesterov=settings.nesterov
+    )
+    for _ in range(settings.iterations - 1):
+        with torch.enable_grad():
+            images, rewards = evaluate(noise)
+            loss = settings.regularization * noise_regularizer(noise) - rewards
+            (gradient,) = torch.autograd.grad(loss.sum(), noise)
+        norms = gradient.flatten(1).norm(dim=1)
+        yield Evaluation(noise.detach().clone(), images.detach(), rewards.detach(), norms)
+        noise.grad = clip_each(gradient, norms, settings.max_grad_norm)
+        optimizer.step()
+    with torch.no_grad():
+        images, rewards = evaluate(noise)
+    yield Evaluation(noise.detach(), images, rewards, None)
+
+
 class Reno:
-    """Independent trajectories of all samples of a batch, optimized together."""
+    """The image of the highest reward on each sample's trajectory; a tie keeps the earlier one."""
 
     name: ClassVar[str] = "reno"
     presets: ClassVar[Mapping[str, RenoSettings]] = {"paper": RenoSettings()}
@@ -64,28 +103,17 @@ class Reno:
 
     def __call__(self, batch: Batch) -> Outcome:
         """Optimize x0; the first evaluation is base's image, so the reward is never below base's."""
-        s = self.settings
-        noise = batch.noise().requires_grad_()
-        optimizer = torch.optim.SGD([noise], s.learning_rate, s.momentum, nesterov=s.nesterov)
-        best_images, best = None, None
-        for iteration in range(s.iterations):
-            last = iteration == s.iterations - 1
-            with torch.set_grad_enabled(not last):
-                images = batch.generate(noise)
-                reward = batch.reward.score(images, batch.texts)
-            scores = reward.detach()
-            if best is None or best_images is None:
-                best_images, best = images.detach(), scores
-            else:
-                better = scores > best
-                best_images = torch.where(better[:, None, None, None], images.detach(), best_images)
-                best = torch.where(better, scores, best)
-            if not last:
-                loss = s.regularization * noise_regularizer(noise) - reward
-                (gradient,) = torch.autograd.grad(loss.sum(), noise)
-                noise.grad = clip_each(gradient, s.max_grad_norm)
-                optimizer.step()
-        if best_images is None:
-            raise AssertionError("settings guarantee one iteration")
-        n = s.iterations
-        return Outcome(best_images, Spent(nfe=n * batch.steps, reward_forwards=n, reward_backwards=n - 1))
+
+        def evaluate(noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            images = batch.generate(noise)
+            return images, batch.reward.score(images, batch.texts)
+
+        evaluations = optimize(evaluate, batch.noise(), self.settings)
+        first = next(evaluations)
+        images, best = first.images, first.rewards
+        for later in evaluations:
+            better = later.rewards > best
+            images = torch.where(better[:, None, None, None], later.images, images)
+            best = torch.where(better, later.rewards, best)
+        n = self.settings.iterations
+        return Outcome(images, Spent(nfe=n * batch.steps, reward_forwards=n, reward_backwards=n - 1))

@@ -17,7 +17,7 @@ from hypernoise.experiments.runner import Workbench, execute
 from hypernoise.experiments.store import RunStore
 from hypernoise.registry import find, nearest
 from hypernoise.settings import as_dict, overridden
-from hypernoise.tables.from_runs import StoredRun
+from hypernoise.tables.from_runs import StoredRun, comparable, stored_runs
 from hypernoise.tables.publish import publish
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
 
 
 def run_bench(request: Request, results: Path) -> None:
-    """Plan, run what is not stored yet, and print and write the table."""
+    """Plan, run what is not stored yet, and print and write the table, with other stored runs that compare."""
     console = Console()
     device = pick_device(request.device)
     plans, prompts, benchmark = plan(request, device)
@@ -188,4 +188,5 @@ def run_bench(request: Request, results: Path) -> None:
                 progress.update(task, speed=f"{speed:.1f} images/s" if speed else "")
 
             execute(each.settings, prompts, bench, each.method, store, advance)
-    publish([StoredRun(store) for store in stores], results, console)
+    done = [StoredRun(store) for store in stores]
+    publish(comparable([*done, *stored_runs(results)], done[0]), results, console)

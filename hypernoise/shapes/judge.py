@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
+from scipy.special import expit
 
 from hypernoise.shapes.geometry import outline
 from hypernoise.shapes.scenes import SIZE
@@ -185,10 +186,8 @@ def _score(overlap: float, margin: float, edge_width: float, color_fit: float, r
     """Confidence in [0, 1]: falls steeply where one of the criteria is not met, and multiplies them."""
     if not _SMALLEST_RADIUS < radius < _LARGEST_RADIUS:
         return 0.0
-    fit = 1 / (1 + np.exp(-(overlap - 0.70) / 0.025))
-    clear = 1 / (1 + np.exp(-(margin - 0.01) / 0.008))
-    sharp = 1 / (1 + np.exp((edge_width - 0.56) / 0.02))
-    named = 1 / (1 + np.exp(-(color_fit - 0.45) / 0.06))
+    fit, clear = expit((overlap - 0.70) / 0.025), expit((margin - 0.01) / 0.008)
+    sharp, named = expit((0.56 - edge_width) / 0.02), expit((color_fit - 0.45) / 0.06)
     return float(fit * clear * sharp * named)
 
 

@@ -123,7 +123,9 @@ def adapted(generator: ShapesGenerator) -> ShapesGenerator:
     assert "proj_out" in linear
     copied = ShapesGenerator(copy.deepcopy(generator.text_encoder), sampler, generator.device)
     torch.manual_seed(0)
-    transformer.add_adapter(LoraConfig(r=4, lora_alpha=8, init_lora_weights="gaussian", target_modules=linear))
+    transformer.add_adapter(
+        LoraConfig(r=4, lora_alpha=8, init_lora_weights="gaussian", target_modules=linear)
+    )
     return copied
 
 

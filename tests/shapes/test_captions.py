@@ -69,7 +69,9 @@ def shown(scene: Scene, description: Description) -> rules.Verdict:
 
 @settings(max_examples=150, deadline=None)
 @given(rngs, tasks)
-def test_a_scene_shows_what_its_description_says_and_nothing_else(rng: np.random.Generator, task: str) -> None:
+def test_a_scene_shows_what_its_description_says_and_nothing_else(
+    rng: np.random.Generator, task: str
+) -> None:
     description = random_description(rng, task)
     scene = scene_for(rng, description)
     assert shown(scene, description).reason == ""

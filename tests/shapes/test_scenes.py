@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from hypernoise.shapes.captions import random_description, scene_for
 from hypernoise.shapes.geometry import outline, reach
 from hypernoise.shapes.scenes import GAP, RADII, SIZE, Object, Scene, coverage, random_layout, render
 from hypernoise.shapes.suite import SIZES
 from hypernoise.shapes.vocabulary import PALETTE, SHAPES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TASKS = (*SIZES, "colored_position", "colored_counting", "scene")
 

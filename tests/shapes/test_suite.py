@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,13 @@ from benchmarks.geneval.benchmark import shapes_prompts
 from hypernoise.shapes import suite
 from hypernoise.shapes.captions import OPPOSITE, Description, Phrase, scene_for
 from hypernoise.shapes.judge import detect
-from hypernoise.shapes.suite import HELD_OUT_ARRANGEMENTS, HELD_OUT_PAIRS, evaluation_suite, may_train, mirrored
+from hypernoise.shapes.suite import (
+    HELD_OUT_ARRANGEMENTS,
+    HELD_OUT_PAIRS,
+    evaluation_suite,
+    may_train,
+    mirrored,
+)
 from hypernoise.shapes.training.data import TASK_WEIGHTS, batches, random_batch, random_caption, random_text
 from hypernoise.shapes.training.reward import WRONG_CAPTIONS, draw_examples
 from hypernoise.shapes.vocabulary import (
@@ -39,11 +46,7 @@ EVALUATION_TEXTS = {description.text() for _, description in evaluation_suite()}
 def pairs_in(text: str) -> set[tuple[str, str]]:
     """The (shape, color) pairs that a caption names, read from its words."""
     words = text.split()
-    return {
-        (NOUNS[noun], color)
-        for color, noun in zip(words[:-1], words[1:], strict=True)
-        if color in COLORS and noun in NOUNS
-    }
+    return {(NOUNS[noun], color) for color, noun in pairwise(words) if color in COLORS and noun in NOUNS}
 
 
 def arrangement_in(text: str) -> tuple[str, str, str] | None:
@@ -102,7 +105,9 @@ def test_the_small_tasks_are_complete() -> None:
     assert len({frozenset(p.shape for p in d.phrases) for d in described["two_object"]}) == 28
     colored = {(d.phrases[0].shape, d.phrases[0].color) for d in described["colors"]}
     assert colored >= HELD_OUT_PAIRS
-    assert all(a.color != b.color and a.shape != b.shape for a, b in (d.phrases for d in described["color_attr"]))
+    assert all(
+        a.color != b.color and a.shape != b.shape for a, b in (d.phrases for d in described["color_attr"])
+    )
 
 
 def test_the_held_out_pairs_cover_every_shape_and_leave_every_color() -> None:
@@ -136,7 +141,9 @@ def test_what_may_be_trained_on() -> None:
     assert may_train(ring, "a drawing of")
     assert not may_train(Description((Phrase("ring", "orange"),)), "a drawing of")
     first, relation, second = sorted(held_out_arrangements())[0]
-    assert not may_train(Description((Phrase(first, "pink"), Phrase(second, "black")), relation), "a drawing of")
+    assert not may_train(
+        Description((Phrase(first, "pink"), Phrase(second, "black")), relation), "a drawing of"
+    )
 
 
 def test_training_captions_contain_nothing_of_the_suite() -> None:
@@ -144,7 +151,9 @@ def test_training_captions_contain_nothing_of_the_suite() -> None:
     texts = [random_text(rng) for _ in range(20_000)]
     assert_clean(texts)
     assert {frame for frame in FRAMES if any(text.startswith(frame) for text in texts)} == set(FRAMES)
-    assert {number for number in NUMBERS[2:] if any(f" {number} " in text for text in texts)} == set(NUMBERS[2:])
+    assert {number for number in NUMBERS[2:] if any(f" {number} " in text for text in texts)} == set(
+        NUMBERS[2:]
+    )
 
 
 def test_captions_of_the_rewards_training_contain_nothing_of_the_suite() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SETTINGS = LoopSettings(steps=60, seed=3, warmup=5, decay=0.5, ema=0.9, checkpoint_every=8)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -66,7 +66,7 @@ class Run:
         def loss_of(batch: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
             nonlocal steps
             if steps == kill_after:
-                raise Killed
+                raise KilledError
             steps += 1
             self.seen.append(batch)
             target = torch.randn(len(batch), 12) + batch[:, None]  # draws from the global generator
@@ -94,7 +94,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path: Path, kills: tup
     module, average = Run(tmp_path / "undisturbed")()
     run = Run(tmp_path / "killed")
     for kill in kills:
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             run(seed=7, kill_after=kill)  # other initial weights: after a checkpoint they must not matter
     resumed, resumed_average = run(seed=0 if kills[0] < SETTINGS.checkpoint_every else 7)
     if kills[0] >= SETTINGS.checkpoint_every:
@@ -106,7 +106,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path: Path, kills: tup
 
 def test_every_step_gets_its_own_batch(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(kill_after=20)
     run()
     assert run.starts == [0, 16]  # the last checkpoint is that of step 16
@@ -139,7 +139,7 @@ def test_the_log_has_each_line_once(tmp_path: Path) -> None:
     settings = replace(SETTINGS, steps=160, checkpoint_every=40)
     undisturbed, killed = Run(tmp_path / "a", settings), Run(tmp_path / "b", settings)
     undisturbed()
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         killed(kill_after=110)
     killed()
     assert [row["step"] for row in undisturbed.log()] == [50, 100, 150]

@@ -18,7 +18,7 @@ def test_words_are_distinct_and_special_ones_come_first() -> None:
 def test_grammar_is_genevals() -> None:
     assert vocabulary.COLORS == prompts.COLORS
     assert vocabulary.RELATIONS == prompts.RELATIONS
-    assert vocabulary.NUMBERS == prompts.NUMBERS[: len(vocabulary.NUMBERS)]
+    assert prompts.NUMBERS[: len(vocabulary.NUMBERS)] == vocabulary.NUMBERS
     assert all(vocabulary.plural(shape) == prompts.plural(shape) for shape in vocabulary.SHAPES)
 
 
@@ -39,7 +39,7 @@ def test_the_longest_captions_are_read_whole(frame: str) -> None:
 def test_tokens_of_a_caption() -> None:
     tokens = tokenize(["A photo of a Red circle, two stars.", ""])
     assert tokens.shape == (2, MAX_TOKENS)
-    words = "a photo of a red circle two stars".split()
+    words = ["a", "photo", "of", "a", "red", "circle", "two", "stars"]
     assert [WORDS[index] for index in tokens[0]] == words + [WORDS[PAD]] * (MAX_TOKENS - len(words))
     assert (tokens[1] == PAD).all()
 
