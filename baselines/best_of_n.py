@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from hypernoise.methods import Outcome, Spent
+from hypernoise.methods import Outcome, Spent, better
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,8 @@ class BestOfN:
         for candidate in range(1, self.settings.n):
             others = batch.generate(batch.noise(candidate))
             scores = batch.reward.score(others, batch.texts)
-            better = scores > best
-            images = torch.where(better[:, None, None, None], others, images)
-            best = torch.where(better, scores, best)
+            improved = better(scores, best)
+            images = torch.where(improved[:, None, None, None], others, images)
+            best = torch.where(improved, scores, best)
         n = self.settings.n
         return Outcome(images, Spent(nfe=n * batch.steps, reward_forwards=n))

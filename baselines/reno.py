@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from hypernoise.methods import Outcome, Spent
+from hypernoise.methods import Outcome, Spent, better
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -112,8 +112,8 @@ class Reno:
         first = next(evaluations)
         images, best = first.images, first.rewards
         for later in evaluations:
-            better = later.rewards > best
-            images = torch.where(better[:, None, None, None], later.images, images)
-            best = torch.where(better, later.rewards, best)
+            improved = better(later.rewards, best)
+            images = torch.where(improved[:, None, None, None], later.images, images)
+            best = torch.where(improved, later.rewards, best)
         n = self.settings.iterations
         return Outcome(images, Spent(nfe=n * batch.steps, reward_forwards=n, reward_backwards=n - 1))

@@ -99,7 +99,12 @@ def table(
 
 @app.command(epilog="Example: `hn show shapes-reno --prompts 12 --seed 0`")
 def show(
-    run: Annotated[str, typer.Argument(help="Name of a run, or its beginning; `hn ls runs` lists them.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a run, or its beginning: the newest run that fits; `hn ls runs` lists them."
+        ),
+    ],
     prompts: Annotated[int, typer.Option(min=1, help="Prompts to show, spread over the tasks.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the initial noise to show.")] = 0,
     results: Results = RESULTS,

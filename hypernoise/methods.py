@@ -83,6 +83,11 @@ class Method(Protocol):
         ...
 
 
+def better(scores: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
+    """Which of B samples improve on the best reward so far; any number improves on one that is not a number."""
+    return (scores > best) | (best.isnan() & ~scores.isnan())
+
+
 @dataclass(frozen=True)
 class BaseSettings:
     """The base method has nothing to set."""

@@ -363,10 +363,6 @@ def test_a_seed_that_was_not_run_cannot_be_shown(refusal: Refusal, results: Path
     assert re.fullmatch(r"The run shapes-base-.* has the seeds 0 to 1, not 2\.", said)
 
 
-def test_a_beginning_that_several_runs_have_is_told(refusal: Refusal, results: Path) -> None:
-    assert "2 runs' names begin with 'shapes'" in refusal("show", "shapes", "--results", results)
-
-
 @pytest.mark.parametrize("file", ["table1.csv", "table1.md", "table1.tex"])
 def test_a_full_disk_leaves_the_old_table(
     hn: Hn,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from hypernoise.methods import Base, BaseSettings, Batch, Sample, Spent
+from hypernoise.methods import Base, BaseSettings, Batch, Sample, Spent, better
 from hypernoise.rewards.ensemble import take
 
 if TYPE_CHECKING:
@@ -81,3 +81,9 @@ def test_rows_of_texts_go_with_their_samples(generator: ShapesGenerator, reward:
     scores = reward.score(images, batch.texts)
     order = [3, 1]
     torch.testing.assert_close(reward.score(images[order], take(batch.texts, order)), scores[order])
+
+
+def test_a_number_improves_on_what_is_none() -> None:
+    nan = float("nan")
+    scores, best = torch.tensor([2.0, 1.0, 1.0, nan, nan, 0.0]), torch.tensor([1.0, 1.0, 2.0, 0.0, nan, nan])
+    assert better(scores, best).tolist() == [True, False, False, False, False, True]

@@ -7,7 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
+
+from hypernoise.files import write_atomically
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +27,7 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
 
 def save_state(state: dict[str, torch.Tensor], path: Path) -> None:
     """Store a state in half precision."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.half().contiguous() for name, tensor in state.items()}, path)
+    write_atomically(path, save({name: tensor.half().contiguous() for name, tensor in state.items()}))
 
 
 def save_model(model: Any, folder: Path) -> None:

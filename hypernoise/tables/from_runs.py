@@ -84,17 +84,17 @@ def stored_runs(results: Path) -> list[StoredRun]:
 
 
 def find_run(results: Path, name: str) -> StoredRun:
-    """The finished run whose name is or begins with `name`.
+    """The finished run of that name, or the newest whose name begins so.
 
     Raises:
-        HnError: if there is none or several.
+        HnError: if there is none.
     """
     fitting = [run for run in stored_runs(results) if run.name.startswith(name)]
-    exact = [run for run in fitting if run.name == name]
-    if len(exact or fitting) != 1:
-        problem = "no finished run's name begins" if not fitting else f"{len(fitting)} runs' names begin"
-        raise HnError(f"In {results / 'runs'} {problem} with {name!r}; `hn ls runs` lists them.")
-    return (exact or fitting)[0]
+    if not fitting:
+        raise HnError(
+            f"In {results / 'runs'} no finished run's name begins with {name!r}; `hn ls runs` lists them."
+        )
+    return next((run for run in fitting if run.name == name), fitting[0])
 
 
 def comparable(runs: Sequence[StoredRun], reference: StoredRun) -> list[StoredRun]:

@@ -238,13 +238,13 @@ def test_method_and_its_settings_may_differ(store: Store) -> None:
     assert comparable([reno, base], base) == [base, reno]
 
 
-def test_a_run_is_found_by_its_name_or_its_beginning(store: Store, tmp_path: Path) -> None:
-    for name in ("shapes-base-1", "shapes-base-12", "shapes-reno-3"):
-        store(name)
+def test_a_run_is_found_by_its_name_or_is_the_newest_of_its_beginning(store: Store, tmp_path: Path) -> None:
+    store("shapes-base-1", started="2026-01-02T00:00:00Z")
+    store("shapes-base-12", started="2026-01-03T00:00:00Z")
+    store("shapes-reno-3", started="2026-01-01T00:00:00Z")
     assert find_run(tmp_path, "shapes-reno").name == "shapes-reno-3"
     assert find_run(tmp_path, "shapes-base-1").name == "shapes-base-1"
-    with pytest.raises(HnError, match=r"2 runs' names begin with 'shapes-base'; `hn ls runs` lists them\."):
-        find_run(tmp_path, "shapes-base")
+    assert find_run(tmp_path, "shapes").name == "shapes-base-12"
     with pytest.raises(HnError, match="no finished run's name begins with 'sd'"):
         find_run(tmp_path, "sd")
 

@@ -1,0 +1,121 @@
+"""Endless training scenes with captions, drawn anew for every batch; nothing of the evaluation suite among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from hypernoise.shapes.captions import Description, random_description, scene_for
+from hypernoise.shapes.scenes import render
+from hypernoise.shapes.suite import HELD_OUT_PAIRS, may_train
+from hypernoise.shapes.vocabulary import FRAMES, tokenize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TASK_WEIGHTS = {
+    "single_object": 1.0,
+    "two_object": 1.0,
+    "counting": 2.0,
+    "colors": 1.0,
+    "position": 3.0,
+    "color_attr": 3.0,
+    "colored_position": 1.5,
+    "colored_counting": 1.0,
+    "scene": 1.0,
+}
+"""How often each kind of caption is drawn: the hard tasks more often."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images float32 [B, 3, 32, 32] in [0, 1], tokens int64 [B, T], and what the captions say."""
+
+    images: torch.Tensor
+    tokens: torch.Tensor
+    descriptions: list[Description]
+
+
+def random_caption(rng: np.random.Generator) -> tuple[Description, str]:
+    """A description that training may use, and the frame it may use it in."""
+    tasks = list(TASK_WEIGHTS)
+    weights = np.array(list(TASK_WEIGHTS.values()))
+    while True:
+        description = random_description(rng, str(rng.choice(tasks, p=weights / weights.sum())))
+        frame = str(rng.choice(FRAMES, p=[0.55, 0.15, 0.15, 0.15]))
+        if may_train(description, frame):
+            return description, frame
+
+
+def random_text(rng: np.random.Generator) -> str:
+    """A caption that training may use."""
+    description, frame = random_caption(rng)
+    return description.text(frame)
+
+
+def random_batch(rng: np.random.Generator, size: int) -> Batch:
+    """`size` training examples."""
+    captions = [random_caption(rng) for _ in range(size)]
+    scenes = [scene_for(rng, description, HELD_OUT_PAIRS) for description, _ in captions]
+    pixels = np.stack([render(scene) for scene in scenes])
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    return Batch(
+        images, torch.from_numpy(tokenize([d.text(frame) for d, frame in captions])), [d for d, _ in captions]
+    )
+
+
+class _Batches(IterableDataset[Batch]):
+    """Batch number n depends on (seed, n) alone, so that a resumed training sees what it would have seen."""
+
+    def __init__(self, seed: int, size: int, start: int) -> None:
+        self.seed, self.size, self.start = seed, size, start
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        worker = get_worker_info()
+        number, step = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
+        while True:
+            yield random_batch(np.random.default_rng((self.seed, number)), self.size)
+            number += step
+
+
+def batches(seed: int, size: int, start: int = 0, workers: int = 1) -> Iterator[Batch]:
+    """Endless training batches from number `start` on, drawn in `workers` processes.
+
+    The loader has a random generator of its own: opening it anew must not disturb a resumed training's.
+    """
+    dataset = _Batches(seed, size, start)
+    return iter(DataLoader(dataset, batch_size=None, num_workers=workers, generator=torch.Generator()))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Many training examples in memory: latents float32 [N, C, H, W] and tokens int64 [N, T]."""
+
+    latents: torch.Tensor
+    tokens: torch.Tensor
+
+    def batches(self, seed: int, size: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Endless random batches (latents, tokens); batch number n depends on (seed, n) alone."""
+        number = start
+        while True:
+            chosen = torch.from_numpy(
+                np.random.default_rng((seed, number)).integers(len(self.tokens), size=size)
+            )
+            yield self.latents[chosen], self.tokens[chosen]
+            number += 1
+
+
+def draw_pool(encode: Callable[[torch.Tensor], torch.Tensor], size: int, seed: int) -> Pool:
+    """A pool of `size` (a multiple of 512) freshly drawn examples, their images encoded to latents."""
+    latents, tokens = [], []
+    loader = batches(seed, 512, workers=2)
+    for _ in track(range(size // 512), description="drawing scenes"):
+        batch = next(loader)
+        latents.append(encode(batch.images))
+        tokens.append(batch.tokens)
+    return Pool(torch.cat(latents), torch.cat(tokens))
