@@ -20,7 +20,7 @@ def quickstart(session: nox.Session) -> None:
     install(session)
     methods = ["--method", "base", "--method", "best-of-n", "--method", "reno:shapes"]
     session.run("hn", "bench", "geneval", "--model", "shapes", *methods, "--seeds", "4", *session.posargs)
-    session.run("hn", "show", "shapes-base")
+    session.run("hn", "show", "shapes-base", "--prompts", "6")
 
 
 @nox.session

@@ -21,7 +21,7 @@ LAST_SEED = 99_999
 
 @dataclass(frozen=True)
 class RunSettings:
-    """All that a run's records depend on. Two runs that differ in any of it are two runs."""
+    """What identifies a run. Two runs that differ in any of it are two runs."""
 
     model: str
     method: str

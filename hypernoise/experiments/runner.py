@@ -154,6 +154,8 @@ def execute(
         by_index = {prompt.index: prompt for prompt in prompts}
         planned = pieces(prompts, settings)
         stored = {piece.number for piece in planned if store.has_piece(piece)}
+        if len(stored) < len(planned):
+            _check_machine(bench, store)
         for piece in planned:
             if piece.number not in stored:
                 _do_piece(piece, method, bench, by_index, store, settings.steps)
@@ -165,6 +167,19 @@ def _check_manifest(settings: RunSettings, bench: Workbench, store: RunStore) ->
         store.write_manifest(_manifest(settings, bench))
     elif store.manifest()["run"] != settings.run:
         raise HnError(f"{store.manifest_path} belongs to another run; delete {store.folder} and run again.")
+
+
+def _check_machine(bench: Workbench, store: RunStore) -> None:
+    """Another processor, device or number of threads rounds differently, and takes another time."""
+    began, here = store.manifest()["machine"], machine(bench.device)
+    if began != here:
+        changed = [
+            f"{key} {began.get(key)}, here {here.get(key)}" for key in here if began.get(key) != here[key]
+        ]
+        raise HnError(
+            f"The run {store.folder.name} was begun elsewhere ({'; '.join(changed)}); "
+            f"finish it there, or delete {store.folder} and run again."
+        )
 
 
 def _manifest(settings: RunSettings, bench: Workbench) -> dict[str, Any]:

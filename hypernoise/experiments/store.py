@@ -103,7 +103,10 @@ class RunStore:
     def _sweep(self) -> None:
         """Remove what a killed process had begun to write."""
         for leftover in self.folder.rglob(".*.partial"):
-            leftover.unlink()
+            try:
+                leftover.unlink()
+            except OSError as error:
+                raise unwritable(leftover, error) from error
 
     def write_manifest(self, manifest: Record) -> None:
         """Store what the run is."""

@@ -39,15 +39,14 @@ class ShapesGenerator:
         """Load the bundled weights."""
         text_encoder = TextEncoder()
         text_encoder.load_state_dict(load_state(bundle() / "text_encoder.safetensors"))
-        transformer = SanaTransformer2DModel.from_pretrained(
-            bundle() / "transformer", torch_dtype=torch.float32
-        )
-        autoencoder = AutoencoderDC.from_pretrained(bundle() / "autoencoder", torch_dtype=torch.float32)
+        bundled = {"torch_dtype": torch.float32, "use_safetensors": True, "local_files_only": True}
+        transformer = SanaTransformer2DModel.from_pretrained(bundle() / "transformer", **bundled)
+        autoencoder = AutoencoderDC.from_pretrained(bundle() / "autoencoder", **bundled)
         return cls(text_encoder, ScmSampler(transformer, autoencoder), device)
 
     @classmethod
     def weights(cls) -> dict[str, str]:
-        """sha256 of the bundled weight files."""
+        """sha256 of the bundled weight and configuration files."""
         return hashes("text_encoder.safetensors", "transformer", "autoencoder")
 
     @torch.no_grad()

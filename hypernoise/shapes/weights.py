@@ -36,13 +36,13 @@ def save_model(model: Any, folder: Path) -> None:
 
 
 def hashes(*names: str) -> dict[str, str]:
-    """sha256 of bundled weight files, by their name inside the bundle.
+    """sha256 of bundled weights and their configurations, by their name inside the bundle.
 
     A name is that of a file, or of a diffusers model's folder.
     """
     found = {}
     for name in names:
         path = bundle() / name
-        for file in [path] if path.is_file() else sorted(path.glob("*.safetensors")):
+        for file in [path] if path.is_file() else sorted(path.iterdir()):
             found[str(file.relative_to(bundle()))] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found

@@ -71,4 +71,4 @@ def _tile(
     right = record["score"] >= 0.5
     color = _RIGHT if right else _WRONG
     draw.rectangle((at[0] - 2, at[1] - 2, at[0] + _TILE + 1, at[1] + _TILE + 1), outline=color, width=2)
-    _text(draw, at[0], at[1] + _TILE + 3, "right" if right else record["reason"] or "wrong", 25, color)
+    _text(draw, at[0], at[1] + _TILE + 3, "right" if right else record["reason"] or "wrong", 22, color)

@@ -166,7 +166,7 @@ def test_each_sample_keeps_its_best_image(batch_of: Callable[..., Batch]) -> Non
 
 
 def test_the_reward_rises(batch_of: Callable[..., Batch]) -> None:
-    small = RenoSettings(iterations=4, learning_rate=0.2, momentum=0.0, nesterov=False, max_grad_norm=1.0)
+    small = RenoSettings(iterations=4, learning_rate=0.01, momentum=0.0, nesterov=False, max_grad_norm=1.0)
     points = trajectory(batch_of(SAMPLES), small)
     assert (points[-1].rewards > points[0].rewards).all()
 

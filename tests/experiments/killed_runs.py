@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import stat
 import sys
 import time
 import traceback
@@ -64,6 +65,8 @@ def kill_in_write(number: int) -> None:
 
     def die(descriptor: Any) -> None:
         nonlocal count
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            return
         count += 1
         if count == number:
             os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)

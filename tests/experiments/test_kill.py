@@ -61,7 +61,7 @@ def test_killed_at_random_instants(
     killed: tuple[Path, dict[str, Any]], undisturbed: dict[str, bytes]
 ) -> None:
     folder, seen = killed
-    assert min(seen["kills"]) >= 5
+    assert min(seen["kills"]) >= 1
     for number in range(len(seen["kills"])):
         assert kept(folder / "random" / str(number)) == undisturbed
 

@@ -143,6 +143,22 @@ def test_a_finished_run_computes_and_changes_nothing(
     assert state() == before
 
 
+def test_a_run_begun_elsewhere_is_finished_there(run: Run, tmp_path: Path) -> None:
+    store, _ = run(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        run(tmp_path)  # finished: nothing would be computed here
+        (tmp_path / "records" / "00001.jsonl").unlink()
+        with pytest.raises(
+            HnError, match=rf"was begun elsewhere \(threads {threads}, here {threads + 1}\); "
+        ):
+            run(tmp_path)
+    finally:
+        torch.set_num_threads(threads)
+    assert len(store.records()) == 6
+
+
 @pytest.mark.parametrize("kind", ["records", "costs"])
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_what_is_lost_alone_is_made_again_in_the_same_batch(

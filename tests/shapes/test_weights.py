@@ -67,7 +67,8 @@ def test_a_stored_model_is_halved_on_disk(tmp_path: Path) -> None:
 
 def test_hashes_name_every_file_that_is_loaded() -> None:
     known = ShapesGenerator.weights() | ShapesMatch.weights()
-    assert set(known) == {name(path) for path in FILES}
+    configurations = {name(path) for path in weights.bundle().rglob("config.json")}
+    assert set(known) == {name(path) for path in FILES} | configurations
     assert all(len(digest) == 64 for digest in known.values())
     assert len(set(known.values())) == len(known)
 
@@ -88,4 +89,5 @@ def test_hashes_change_with_the_content(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_folder_is_hashed_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "bundle", lambda: tmp_path)
     weights.save_model(build_transformer(), tmp_path / "transformer")
-    assert list(weights.hashes("transformer")) == ["transformer/diffusion_pytorch_model.safetensors"]
+    expected = ["transformer/config.json", "transformer/diffusion_pytorch_model.safetensors"]
+    assert list(weights.hashes("transformer")) == expected

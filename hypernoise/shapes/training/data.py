@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from hypernoise.shapes.vocabulary import FRAMES, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+Drawn = TypeVar("Drawn")
 
 TASK_WEIGHTS = {
     "single_object": 1.0,
@@ -69,27 +72,33 @@ def random_batch(rng: np.random.Generator, size: int) -> Batch:
     )
 
 
-class _Batches(IterableDataset[Batch]):
-    """Batch number n depends on (seed, n) alone, so that a resumed training sees what it would have seen."""
+class _Numbered(IterableDataset[Drawn]):
+    def __init__(self, draw: Callable[[np.random.Generator], Drawn], seed: int, start: int) -> None:
+        self.draw, self.seed, self.start = draw, seed, start
 
-    def __init__(self, seed: int, size: int, start: int) -> None:
-        self.seed, self.size, self.start = seed, size, start
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Drawn]:
         worker = get_worker_info()
         number, step = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
         while True:
-            yield random_batch(np.random.default_rng((self.seed, number)), self.size)
+            yield self.draw(np.random.default_rng((self.seed, number)))
             number += step
 
 
-def batches(seed: int, size: int, start: int = 0, workers: int = 1) -> Iterator[Batch]:
-    """Endless training batches from number `start` on, drawn in `workers` processes.
+def numbered(
+    draw: Callable[[np.random.Generator], Drawn], seed: int, start: int = 0, workers: int = 1
+) -> Iterator[Drawn]:
+    """Endless batches from number `start` on, drawn in `workers` processes.
 
-    The loader has a random generator of its own: opening it anew must not disturb a resumed training's.
+    Batch number n depends on (seed, n) alone, so that a resumed training sees what it would have seen. The loader
+    has a random generator of its own: opening it anew must not disturb the training's.
     """
-    dataset = _Batches(seed, size, start)
+    dataset = _Numbered(draw, seed, start)
     return iter(DataLoader(dataset, batch_size=None, num_workers=workers, generator=torch.Generator()))
+
+
+def batches(seed: int, size: int, start: int = 0, workers: int = 1) -> Iterator[Batch]:
+    """Endless training batches from number `start` on."""
+    return numbered(partial(random_batch, size=size), seed, start, workers)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
+
+from hypernoise.errors import HnError
+from hypernoise.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,13 +105,18 @@ class Training:
     def _forget_later_rows(self) -> None:
         """Drop the log's rows of steps after the checkpoint: they will be taken and logged again."""
         if self._log.exists():
-            lines = self._log.read_text().splitlines(keepends=True)
-            self._log.write_text("".join(line for line in lines if json.loads(line)["step"] <= self.step))
+            whole = [line for line in self._log.read_text().splitlines() if line.endswith("}")]
+            kept = [line + "\n" for line in whole if json.loads(line)["step"] <= self.step]
+            write_atomically(self._log, "".join(kept).encode())
 
     def _resume(self) -> None:
         if not self._checkpoint.exists():
             return
         state = torch.load(self._checkpoint, weights_only=True)
+        if state["settings"] != asdict(self.settings):
+            raise HnError(
+                f"{self._checkpoint} was made with other settings; delete it, or train in another folder."
+            )
         self.module.load_state_dict(state["module"])
         self.averaged.load_state_dict(state["averaged"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
@@ -119,6 +127,7 @@ class Training:
     def save(self) -> None:
         """Write a checkpoint that is complete or absent."""
         state = {
+            "settings": asdict(self.settings),
             "module": self.module.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],

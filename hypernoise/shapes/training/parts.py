@@ -24,7 +24,9 @@ PARTS = ("autoencoder", "teacher", "student", "reward")
 
 
 def _autoencoder(folder: Path) -> AutoencoderDC:
-    model = AutoencoderDC.from_pretrained(_needed(folder / "autoencoder"))
+    model = AutoencoderDC.from_pretrained(
+        _needed(folder / "autoencoder"), use_safetensors=True, local_files_only=True
+    )
     return model.to(memory_format=torch.channels_last).eval().requires_grad_(requires_grad=False)
 
 

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torchvision.transforms.functional import gaussian_blur
 
 from hypernoise.shapes.captions import NEGATIVES, Description, negative, scene_for
 from hypernoise.shapes.networks import MatchScorer
 from hypernoise.shapes.scenes import render
 from hypernoise.shapes.suite import HELD_OUT_PAIRS, may_train
-from hypernoise.shapes.training.data import random_caption
+from hypernoise.shapes.training.data import numbered, random_caption
 from hypernoise.shapes.training.loop import LoopSettings, train
 from hypernoise.shapes.vocabulary import tokenize
 
@@ -81,25 +80,9 @@ def draw_examples(rng: np.random.Generator, size: int) -> Examples:
     )
 
 
-class _Stream(IterableDataset[Examples]):
-    def __init__(self, seed: int, size: int, start: int) -> None:
-        self.seed, self.size, self.start = seed, size, start
-
-    def __iter__(self) -> Iterator[Examples]:
-        worker = get_worker_info()
-        number, step = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
-        while True:
-            yield draw_examples(np.random.default_rng((self.seed, number)), self.size)
-            number += step
-
-
 def example_batches(seed: int, size: int, start: int = 0) -> Iterator[Examples]:
-    """Endless batches from number `start` on; batch number n depends on (seed, n) alone.
-
-    The loader has a random generator of its own, as in `data.batches`.
-    """
-    dataset = _Stream(seed, size, start)
-    return iter(DataLoader(dataset, batch_size=None, num_workers=1, generator=torch.Generator()))
+    """Endless batches from number `start` on."""
+    return numbered(partial(draw_examples, size=size), seed, start)
 
 
 @torch.no_grad()
