@@ -18,7 +18,6 @@ from hypernoise.errors import HnError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 RELATIONS = ("left of", "right of", "above", "below")
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

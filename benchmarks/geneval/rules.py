@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.geneval.prompts import COLORS, RELATIONS, TASKS
+from benchmarks.geneval.prompts import COLORS, RELATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -214,30 +214,3 @@ def too_many(clause: Requirement, objects: Mapping[str, Sequence[Detection]]) ->
     """Say that `count` or more objects of an excluded class were found, or ''."""
     found = len(objects.get(clause["class"], []))
     return f"expected {clause['class']}<{clause['count']}, found {found}" if found >= clause["count"] else ""
-
-
-def task_scores(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Share of correct images of each task.
-
-    Args:
-        rows: One an image, with `tag` and `correct` as in the published result files.
-
-    Returns:
-        Scores 0..1 in the order of `TASKS`; tasks without images are left out.
-
-    Raises:
-        ValueError: If a tag is none of GenEval's.
-    """
-    images: dict[str, list[float]] = {task: [] for task in TASKS}
-    for row in rows:
-        if row["tag"] not in images:
-            raise ValueError(f"GenEval has no task {row['tag']!r}, its tasks are {', '.join(TASKS)}")
-        images[row["tag"]].append(float(row["correct"]))
-    return {task: math.fsum(correct) / len(correct) for task, correct in images.items() if correct}
-
-
-def overall(scores: Mapping[str, float]) -> float:
-    """GenEval's overall score: the mean over the tasks given, whatever their numbers of images."""
-    if not scores:
-        raise ValueError("the overall score needs the score of at least one task")
-    return math.fsum(scores.values()) / len(scores)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import spread
@@ -21,12 +29,13 @@ from hypernoise.tables.from_runs import StoredRun, comparable, stored_runs
 from hypernoise.tables.publish import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import torch
 
     from hypernoise.experiments.benchmark import Benchmark, Prompt
+    from hypernoise.generators.protocol import Generator
     from hypernoise.methods import Method
 
 
@@ -107,6 +116,20 @@ def _method(text: str, changes: Mapping[str, Mapping[str, str]]) -> tuple[Method
     return kind(settings), preset if settings == kind.presets[preset] else f"{preset}, changed", settings
 
 
+def _plan(common: RunSettings, text: str, changes: Mapping[str, Mapping[str, str]]) -> Plan:
+    method, preset, settings = _method(text, changes)
+    name = text.partition(":")[0]
+    return Plan(replace(common, method=name, preset=preset, method_settings=as_dict(settings)), method)
+
+
+def _files(model: type[Generator], rewards: Iterable[str]) -> dict[str, str]:
+    """sha256 of every file of weights that a run depends on."""
+    files = dict(model.weights())
+    for reward in rewards:
+        files |= {f"{reward}/{file}": digest for file, digest in find("reward", reward).weights().items()}
+    return files
+
+
 def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Prompt], Benchmark]:
     """Check everything that the user typed, before anything is computed or written.
 
@@ -120,7 +143,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         raise HnError(
             f"The model {request.model!r} cannot draw the suite {suite!r}; its own: {model.suites[0]}."
         )
-    benchmark.judge(suite)
+    benchmark.judge(suite)  # a suite that nothing can judge is refused before images are made for it
     prompts = spread(benchmark.prompts(suite), request.limit)
     first_seed, seeds = seed_range(request.seeds)
     names = [text.partition(":")[0] for text in request.methods]
@@ -128,36 +151,42 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         raise HnError("A method is named twice; run its variants in separate commands.")
     changes = _changes(request.changes, names)
     rewards = _weights(request.rewards, model.default_rewards)
-    weights = dict(model.weights())
-    for reward in rewards:
-        weights |= {f"{reward}/{file}": digest for file, digest in find("reward", reward).weights().items()}
-    plans = []
-    for name, text in zip(names, request.methods, strict=True):
-        method, preset, settings = _method(text, changes)
-        plans.append(
-            Plan(
-                RunSettings(
-                    model=request.model,
-                    method=name,
-                    preset=preset,
-                    method_settings=as_dict(settings),
-                    benchmark=request.benchmark,
-                    suite=suite,
-                    prompts=len(prompts),
-                    prompts_sha256=prompts_sha256(prompts),
-                    first_seed=first_seed,
-                    seeds=seeds,
-                    steps=request.steps,
-                    rewards=rewards,
-                    batch=request.batch,
-                    device=device.type,
-                    weights=weights,
-                    versions=versions(),
-                ),
-                method,
-            )
-        )
-    return plans, prompts, benchmark
+    common = RunSettings(
+        model=request.model,
+        method="",
+        preset="",
+        method_settings={},
+        benchmark=request.benchmark,
+        suite=suite,
+        prompts=len(prompts),
+        prompts_sha256=prompts_sha256(prompts),
+        first_seed=first_seed,
+        seeds=seeds,
+        steps=request.steps,
+        rewards=rewards,
+        batch=request.batch,
+        device=device.type,
+        weights=_files(model, rewards),
+        versions=versions(),
+    )
+    return [_plan(common, text, changes) for text in request.methods], prompts, benchmark
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _advance(progress: Progress, task: TaskID, count: int) -> None:
+    progress.advance(task, count)
+    speed = progress.tasks[task].speed
+    progress.update(task, speed=f"{speed:.1f} images/s" if speed else "")
 
 
 def run_bench(request: Request, results: Path) -> None:
@@ -168,25 +197,10 @@ def run_bench(request: Request, results: Path) -> None:
     first = plans[0].settings
     bench = Workbench(request.model, first.rewards, benchmark, first.suite, device)
     stores = [RunStore(results / "runs" / each.settings.run) for each in plans]
-    with Progress(
-        TextColumn("{task.description:<20}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
-        tasks = [
-            progress.add_task(each.settings.method, total=len(prompts) * first.seeds, speed="waiting")
-            for each in plans
-        ]
+    with _progress(console) as progress:
+        total = len(prompts) * first.seeds
+        tasks = [progress.add_task(each.settings.method, total=total, speed="waiting") for each in plans]
         for each, store, task in zip(plans, stores, tasks, strict=True):
-
-            def advance(count: int, task: Any = task) -> None:
-                progress.advance(task, count)
-                speed = progress.tasks[task].speed
-                progress.update(task, speed=f"{speed:.1f} images/s" if speed else "")
-
-            execute(each.settings, prompts, bench, each.method, store, advance)
+            execute(each.settings, prompts, bench, each.method, store, partial(_advance, progress, task))
     done = [StoredRun(store) for store in stores]
     publish(comparable([*done, *stored_runs(results)], done[0]), results, console)

@@ -70,6 +70,7 @@ class PeakMemory:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self.known = False
 
     def restart(self) -> None:
         """Forget the peak so far."""
@@ -80,8 +81,9 @@ class PeakMemory:
             return
         try:
             Path("/proc/self/clear_refs").write_text("5")
+            self.known = True
         except OSError:
-            return
+            self.known = False
 
     def megabytes(self) -> float | None:
         """The peak, or None where the system does not tell."""
@@ -89,8 +91,7 @@ class PeakMemory:
             import torch  # noqa: PLC0415
 
             return torch.cuda.max_memory_allocated(self.device) / 2**20
-        try:
-            lines = Path("/proc/self/status").read_text().splitlines()
-        except OSError:
+        if not self.known:
             return None
+        lines = Path("/proc/self/status").read_text().splitlines()
         return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from hypernoise.errors import HnError
+from hypernoise.experiments.benchmark import Judged
 from hypernoise.experiments.environment import PeakMemory, machine
 from hypernoise.experiments.plan import pieces
 from hypernoise.methods import Batch
@@ -20,7 +21,7 @@ from hypernoise.rewards.ensemble import Ensemble, take
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hypernoise.experiments.benchmark import Benchmark, Judge, Judged, Prompt
+    from hypernoise.experiments.benchmark import Benchmark, Judge, Prompt
     from hypernoise.experiments.plan import Piece, RunSettings
     from hypernoise.experiments.store import RunStore
     from hypernoise.generators.protocol import Generator
@@ -84,8 +85,6 @@ def _judged(
     bench: Workbench, outcome: Outcome, pixels: np.ndarray, prompts: Sequence[Prompt]
 ) -> list[Judged]:
     """The judge's word on every image; one that is not finite scores 0 and says so."""
-    from hypernoise.experiments.benchmark import Judged  # noqa: PLC0415
-
     finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
     judged = bench.judge(list(pixels), prompts)
     return [

@@ -91,27 +91,28 @@ def _pure_colors(image: Array, ground: Array) -> Array:
 def _regions(image: Array, ground: Array) -> list[tuple[int, Array]]:
     """(Color index, bool mask) of every connected foreground region of one color."""
     smooth = ndimage.gaussian_filter(image, (0.5, 0.5, 0))
-    foreground = np.linalg.norm(smooth - ground, axis=2) > _FOREGROUND
     colors = _pure_colors(smooth, ground)
-    labels, count = ndimage.label(foreground)
+    labels, count = ndimage.label(np.linalg.norm(smooth - ground, axis=2) > _FOREGROUND)
     regions = []
     for label in range(1, count + 1):
         component = labels == label
-        if component.sum() < _SMALLEST:
-            continue
-        shares = np.bincount(colors[component], minlength=len(COLORS)) / component.sum()
-        major = np.flatnonzero(shares > 0.2)
-        if len(major) < 2:
-            regions.append((int(shares.argmax()), component))
-            continue
-        nearest = np.abs(_PALETTE[major] - smooth[:, :, None]).sum(3).argmin(2)
-        for index, color in enumerate(major):
-            parts, number = ndimage.label(component & (nearest == index))
-            regions += [
-                (int(color), part)
-                for part in (parts == n for n in range(1, number + 1))
-                if part.sum() >= _SMALLEST
-            ]
+        if component.sum() >= _SMALLEST:
+            regions += _of_one_color(component, colors, smooth)
+    return regions
+
+
+def _of_one_color(component: Array, colors: Array, smooth: Array) -> list[tuple[int, Array]]:
+    """A connected component, split where more than one color has a fifth of it: objects that touch."""
+    shares = np.bincount(colors[component], minlength=len(COLORS)) / component.sum()
+    major = np.flatnonzero(shares > 0.2)
+    if len(major) < 2:
+        return [(int(shares.argmax()), component)]
+    nearest = np.abs(_PALETTE[major] - smooth[:, :, None]).sum(3).argmin(2)
+    regions = []
+    for index, color in enumerate(major):
+        labels, count = ndimage.label(component & (nearest == index))
+        parts = (labels == label for label in range(1, count + 1))
+        regions += [(int(color), part) for part in parts if part.sum() >= _SMALLEST]
     return regions
 
 
@@ -191,6 +192,21 @@ def _score(overlap: float, margin: float, edge_width: float, color_fit: float, r
     return float(fit * clear * sharp * named)
 
 
+def _recognized(image: Array, ground: Array, color: int, region: Array, others: Array) -> Found | None:
+    """The object that a region most looks like, or None where next to nothing is left of it."""
+    shares, color_fit = _shares(image, ground, region, color)
+    mask = _near(shares, region, others, 1)
+    rows, columns = np.flatnonzero((mask > 0.5).any(1)), np.flatnonzero((mask > 0.5).any(0))
+    if mask.sum() < _SMALLEST / 2 or len(rows) == 0:
+        return None
+    overlaps, radii = _overlaps(mask)
+    best, second = np.argsort(overlaps)[::-1][:2]
+    width = _edge_width(_near(shares, region, others, 4))
+    score = _score(overlaps[best], overlaps[best] - overlaps[second], width, color_fit, radii[best])
+    box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    return Found(SHAPES[best], COLORS[color], box, score, mask)
+
+
 def detect(image: np.ndarray) -> list[Found]:
     """Find the shapes in an image.
 
@@ -205,25 +221,6 @@ def detect(image: np.ndarray) -> list[Found]:
     pixels = image.astype(np.float64) / 255
     ground = _ground(pixels)
     regions = _regions(pixels, ground)
-    found = []
-    for color, region in regions:
-        others = np.zeros_like(region)
-        for _, other in regions:
-            if other is not region:
-                others |= other
-        shares, color_fit = _shares(pixels, ground, region, color)
-        mask = _near(shares, region, others, 1)
-        if mask.sum() < _SMALLEST / 2:
-            continue
-        overlaps, radii = _overlaps(mask)
-        order = np.argsort(overlaps)[::-1]
-        width = _edge_width(_near(shares, region, others, 4))
-        score = _score(
-            overlaps[order[0]], overlaps[order[0]] - overlaps[order[1]], width, color_fit, radii[order[0]]
-        )
-        rows, columns = np.flatnonzero((mask > 0.5).any(1)), np.flatnonzero((mask > 0.5).any(0))
-        if len(rows) == 0:
-            continue
-        box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-        found.append(Found(SHAPES[order[0]], COLORS[color], box, score, mask))
-    return sorted(found, key=lambda thing: -thing.score)
+    everything = sum((region for _, region in regions), start=np.zeros((SIZE, SIZE), dtype=bool))
+    found = [_recognized(pixels, ground, color, region, everything & ~region) for color, region in regions]
+    return sorted((thing for thing in found if thing is not None), key=lambda thing: -thing.score)

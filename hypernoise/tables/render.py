@@ -160,8 +160,8 @@ def _estimate(estimate: Estimate | None, value: str, ends: str, *, bold: bool = 
 
 
 def _amount(value: float | None) -> str:
-    """One decimal as the paper prints them; two digits where that would print nothing but 0."""
-    return _number(value, ".1f" if value is None or value >= 0.1 else ".2g")
+    """One decimal as the paper prints them; two digits below 1."""
+    return _number(value, ".1f" if value is None or value >= 1 else ".2g")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -1,0 +1,53 @@
+"""The embedded world is good enough to compare methods on: small live runs, and the table that is shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from hypernoise.experiments.bench import Request, plan
+from hypernoise.experiments.runner import Workbench, execute
+from hypernoise.experiments.store import RunStore
+from hypernoise.tables.from_runs import StoredRun, rows
+from hypernoise.tables.table1 import read_csv
+
+RESULTS = Path(__file__).parents[1] / "results" / "shapes"
+
+
+def test_methods_improve_on_base(workbench: Workbench, tmp_path: Path) -> None:
+    request = Request(
+        "geneval",
+        "shapes",
+        ["base", "best-of-n", "reno:shapes"],
+        "1",
+        60,
+        1,
+        None,
+        [],
+        ["best-of-n.n=10", "reno.iterations=10"],
+        30,
+        "cpu",
+    )
+    plans, prompts, _ = plan(request, torch.device("cpu"))
+    stores = [RunStore(tmp_path / each.settings.method) for each in plans]
+    for each, store in zip(plans, stores, strict=True):
+        execute(each.settings, prompts, workbench, each.method, store, lambda _: None)
+    base, best_of_n, reno = rows([StoredRun(store) for store in stores])
+    assert base.mean.value >= 0.25
+    assert best_of_n.mean.value > base.mean.value
+    assert reno.mean.value > base.mean.value
+
+
+def test_the_shipped_table_is_the_quickstarts() -> None:
+    table = {row.method: row for row in read_csv(RESULTS / "table1.csv")}
+    assert table.keys() == {"base", "best-of-n", "reno"}
+    assert {(row.prompts, row.seeds) for row in table.values()} == {(300, 4)}
+    assert {name: row.nfe for name, row in table.items()} == {"base": 1, "best-of-n": 50, "reno": 50}
+    assert table["base"].mean.value >= 0.25
+    for name in ("best-of-n", "reno"):
+        delta = table[name].delta
+        assert delta is not None
+        assert abs(delta.value - (table[name].mean.value - table["base"].mean.value)) < 1e-9
+        assert delta.low is not None
+        assert delta.low > 0
