@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from benchmarks.geneval import prompts
-from hypernoise.tables.table1 import TASKS
 from benchmarks.geneval.coco_names import COCO_NAMES
 from hypernoise.errors import HnError
+from hypernoise.tables.table1 import TASKS
 
 SHARED = Path(__file__).parents[3] / "../shared"
 
