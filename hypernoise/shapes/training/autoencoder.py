@@ -52,7 +52,9 @@ def train_autoencoder(folder: Path) -> AutoencoderDC:
         spread = latents.std(dim=(0, 2, 3))
         scale = (spread - 1).square().mean() + latents.mean(dim=(0, 2, 3)).square().mean()
         loss = reconstruction_loss(output, target)
-        return loss + 0.1 * scale, {"psnr": float(-10 * torch.log10(F.mse_loss(output / 2, target / 2)))}
+        return loss + 0.1 * scale, {
+            "psnr": float(-10 * torch.log10(F.mse_loss(output.detach() / 2, target / 2)))
+        }
 
     averaged = train(
         "autoencoder", autoencoder, loss_of, partial(batches, SETTINGS.seed, SETTINGS.batch), SETTINGS, folder

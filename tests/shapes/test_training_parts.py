@@ -1,0 +1,61 @@
+"""`hn shapes train` from nothing to a bundle that loads, with steps too few to learn anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from hypernoise.errors import HnError
+from hypernoise.generators.shapes import ShapesGenerator
+from hypernoise.rewards.shapes import ShapesMatch
+from hypernoise.shapes import weights
+from hypernoise.shapes.training import autoencoder, reward, student, teacher
+from hypernoise.shapes.training.parts import train_parts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every training takes three steps on few examples."""
+    for part in (autoencoder, teacher, student, reward):
+        monkeypatch.setattr(part, "SETTINGS", replace(part.SETTINGS, steps=3, batch=4))
+    monkeypatch.setattr(teacher, "POOL_SIZE", 512)
+    monkeypatch.setattr(student, "PAIRS", 128)
+
+
+@pytest.mark.usefixtures("short")
+def test_all_parts_make_a_bundle_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = tmp_path / "bundle"
+    train_parts([], tmp_path / "training", bundle)
+    monkeypatch.setattr("hypernoise.generators.shapes.bundle", lambda: bundle)
+    monkeypatch.setattr("hypernoise.rewards.shapes.bundle", lambda: bundle)
+    generator, match = ShapesGenerator.load(CPU), ShapesMatch.load(CPU)
+    with torch.no_grad():
+        images = generator.generate(torch.randn(2, *generator.latent_shape), generator.encode(["a", "b"]))
+        scores = match.score(images, match.encode(["a photo of a ring", "a photo of a star"]))
+    assert images.isfinite().all()
+    assert scores.isfinite().all()
+    files = {path.relative_to(weights.bundle()) for path in weights.bundle().rglob("*.*")}
+    assert {path.relative_to(bundle) for path in bundle.rglob("*.*")} == files
+
+    monkeypatch.setattr(reward, "SETTINGS", replace(reward.SETTINGS, steps=4))
+    with pytest.raises(HnError, match="was made with other settings"):
+        train_parts(["reward"], tmp_path / "training", bundle)
+
+
+def test_a_part_that_needs_an_earlier_one_says_so(tmp_path: Path) -> None:
+    with pytest.raises(HnError, match="train the earlier part first"):
+        train_parts(["teacher"], tmp_path / "training", tmp_path / "bundle")
+
+
+def test_an_unknown_part_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(HnError, match="did you mean 'teacher'"):
+        train_parts(["techer"], tmp_path / "training", tmp_path / "bundle")
+    assert not list(tmp_path.iterdir())
