@@ -98,7 +98,7 @@ class Reno:
     name: ClassVar[str] = "reno"
     presets: ClassVar[Mapping[str, RenoSettings]] = {
         "paper": RenoSettings(),
-        # For latents of 512 dimensions; the best of eight settings on 36 prompts outside the evaluation suite.
+        # For latents of 512 dimensions; the best of seven settings on 36 prompts outside the evaluation suite.
         "shapes": RenoSettings(learning_rate=1.0, max_grad_norm=1.0),
     }
 
