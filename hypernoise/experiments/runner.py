@@ -15,6 +15,7 @@ from hypernoise.experiments.benchmark import Judged
 from hypernoise.experiments.environment import PeakMemory, machine
 from hypernoise.experiments.plan import pieces
 from hypernoise.methods import Batch
+from hypernoise.pixels import to_images, to_pixels
 from hypernoise.registry import find
 from hypernoise.rewards.ensemble import Ensemble, take
 
@@ -74,13 +75,6 @@ class Workbench:
         )
 
 
-def to_pixels(images: torch.Tensor) -> np.ndarray:
-    """uint8 [B, H, W, 3] from images [B, 3, H, W] in [0, 1]; what is not finite becomes 0."""
-    finite = images.detach().nan_to_num(0.0, 0.0, 0.0).clamp(0, 1)
-    pixels: np.ndarray = (finite * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return pixels
-
-
 def _judged(
     bench: Workbench, outcome: Outcome, pixels: np.ndarray, prompts: Sequence[Prompt]
 ) -> list[Judged]:
@@ -96,7 +90,7 @@ def _judged(
 @torch.no_grad()
 def _reward_values(bench: Workbench, batch: Batch, pixels: np.ndarray) -> list[dict[str, float | None]]:
     """Every reward's value for every stored image, unweighted; None where it is not finite."""
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().to(bench.device) / 255
+    images = to_images(pixels).to(bench.device)
     parts = {name: part.tolist() for name, part in bench.reward.parts(images, batch.texts).items()}
     return [
         {name: round(values[row], 6) if np.isfinite(values[row]) else None for name, values in parts.items()}

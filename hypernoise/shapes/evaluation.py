@@ -14,6 +14,7 @@ from rich.table import Table
 from scipy import ndimage
 
 from hypernoise.files import write_atomically
+from hypernoise.pixels import to_images
 from hypernoise.rewards.shapes import ShapesMatch
 from hypernoise.shapes.captions import NEGATIVES, Description, negative, random_description, scene_for
 from hypernoise.shapes.judge import detect
@@ -85,7 +86,7 @@ def reward_accuracy(cases: int) -> pd.DataFrame:
         texts = [reward.encode([pair[side].text() for pair in drawn]) for side in (0, 1)]
         for name in ("clean", "noise 0.1", "blur 0.7 px"):
             pixels = np.stack([_disturbed(scene, DISTURBANCES[name], rng) for scene in scenes])
-            images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+            images = to_images(pixels)
             true, wrong = (reward.score(images, text) for text in texts)
             rows.append(("shapes-match", kind, name, float((true > wrong).float().mean()), cases))
     return pd.DataFrame(rows, columns=["part", "task", "condition", "value", "n"])

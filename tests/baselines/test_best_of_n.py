@@ -10,15 +10,16 @@ import pytest
 import torch
 
 from baselines.best_of_n import BestOfN, BestOfNSettings
-from hypernoise.generators.protocol import Encoded
 from hypernoise.methods import Base, BaseSettings, Sample, Spent
 from hypernoise.rewards.ensemble import Ensemble
+from hypernoise.rewards.redness import Redness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tiny_stable_diffusion import Published
 
+    from hypernoise.generators.protocol import Encoded
     from hypernoise.methods import Batch
 
 SAMPLES = [Sample(i % 3, i) for i in range(6)]
@@ -91,21 +92,10 @@ def test_published_selection(published: Published) -> None:
     assert outcome.spent == Spent(nfe=6, reward_forwards=6)
 
 
-class Flat:
+class Flat(Redness):
     """A reward by which all candidates tie."""
 
     name: ClassVar[str] = "flat"
-
-    @classmethod
-    def load(cls, device: torch.device) -> Flat:
-        raise NotImplementedError(device)
-
-    @classmethod
-    def weights(cls) -> dict[str, str]:
-        return {}
-
-    def encode(self, prompts: Sequence[str]) -> Encoded:
-        return Encoded({"empty": torch.empty(len(prompts), 0)})
 
     def score(self, images: torch.Tensor, text: Encoded) -> torch.Tensor:
         del text

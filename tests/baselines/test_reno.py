@@ -12,16 +12,17 @@ import torch
 from safetensors.torch import load_file
 
 from baselines.reno import Reno, RenoSettings, clip_each, noise_regularizer, optimize
-from hypernoise.generators.protocol import Encoded
 from hypernoise.methods import Base, BaseSettings, Sample, Spent
 from hypernoise.rewards.ensemble import Ensemble
+from hypernoise.rewards.redness import Redness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tiny_stable_diffusion import Published
 
     from baselines.reno import Evaluation
+    from hypernoise.generators.protocol import Encoded
     from hypernoise.methods import Batch
 
 SAMPLES = [Sample(0, 0), Sample(1, 0), Sample(2, 1)]
@@ -129,21 +130,10 @@ def test_costs(batch_of: Callable[..., Batch], steps: int) -> None:
     assert len(calls) == spent.nfe
 
 
-class Wave:
+class Wave(Redness):
     """A reward that goes up and down, so that the best point lies anywhere on a trajectory."""
 
     name: ClassVar[str] = "wave"
-
-    @classmethod
-    def load(cls, device: torch.device) -> Wave:
-        raise NotImplementedError(device)
-
-    @classmethod
-    def weights(cls) -> dict[str, str]:
-        return {}
-
-    def encode(self, prompts: Sequence[str]) -> Encoded:
-        return Encoded({"empty": torch.empty(len(prompts), 0)})
 
     def score(self, images: torch.Tensor, text: Encoded) -> torch.Tensor:
         del text

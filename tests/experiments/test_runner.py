@@ -12,9 +12,10 @@ import torch
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Plan, plan
-from hypernoise.experiments.runner import Workbench, execute, to_pixels
+from hypernoise.experiments.runner import Workbench, execute
 from hypernoise.experiments.store import RunStore
 from hypernoise.methods import Base, Outcome, Sample, Spent
+from hypernoise.pixels import to_pixels
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.rewards.redness import Redness
 

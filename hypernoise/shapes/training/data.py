@@ -11,6 +11,7 @@ import torch
 from rich.progress import track
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from hypernoise.pixels import to_images
 from hypernoise.shapes.captions import Description, random_description, scene_for
 from hypernoise.shapes.scenes import render
 from hypernoise.shapes.suite import HELD_OUT_PAIRS, may_train
@@ -66,9 +67,10 @@ def random_batch(rng: np.random.Generator, size: int) -> Batch:
     captions = [random_caption(rng) for _ in range(size)]
     scenes = [scene_for(rng, description, HELD_OUT_PAIRS) for description, _ in captions]
     pixels = np.stack([render(scene) for scene in scenes])
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     return Batch(
-        images, torch.from_numpy(tokenize([d.text(frame) for d, frame in captions])), [d for d, _ in captions]
+        to_images(pixels),
+        torch.from_numpy(tokenize([d.text(frame) for d, frame in captions])),
+        [d for d, _ in captions],
     )
 
 

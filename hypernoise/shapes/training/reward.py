@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torchvision.transforms.functional import gaussian_blur
 
+from hypernoise.pixels import to_images
 from hypernoise.shapes.captions import NEGATIVES, Description, negative, scene_for
 from hypernoise.shapes.networks import MatchScorer
 from hypernoise.shapes.scenes import render
@@ -75,7 +76,7 @@ def draw_examples(rng: np.random.Generator, size: int) -> Examples:
     captions = [texts for _, pair in drawn for texts in pair]
     tokens = tokenize([caption for texts in captions for caption in texts])
     return Examples(
-        torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255,
+        to_images(pixels),
         torch.from_numpy(tokens).view(len(captions), 1 + WRONG_CAPTIONS, -1),
     )
 
