@@ -24,6 +24,15 @@ def quickstart(session: nox.Session) -> None:
 
 
 @nox.session
+def laboratory(session: nox.Session) -> None:
+    """Measure the embedded world's parts and how methods gain with their budget (about 20 minutes)."""
+    install(session)
+    session.run("hn", "shapes", "evaluate", *session.posargs)
+    methods = ["--method", "best-of-n", "--method", "reno:shapes"]
+    session.run("hn", "budgets", "geneval", "--budget", "1,5,20,50", *methods, *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """All tests."""
     install(session, "tests")

@@ -31,6 +31,7 @@ class BestOfN:
 
     name: ClassVar[str] = "best-of-n"
     presets: ClassVar[Mapping[str, BestOfNSettings]] = {"paper": BestOfNSettings()}
+    budget: ClassVar[str | None] = "n"
 
     def __init__(self, settings: BestOfNSettings) -> None:
         self.settings = settings

@@ -101,6 +101,7 @@ class Reno:
         # For latents of 512 dimensions; the best of seven settings on 36 prompts outside the evaluation suite.
         "shapes": RenoSettings(learning_rate=1.0, max_grad_norm=1.0),
     }
+    budget: ClassVar[str | None] = "iterations"
 
     def __init__(self, settings: RenoSettings) -> None:
         self.settings = settings

@@ -31,40 +31,49 @@ INTERRUPTED = 130
 """The exit code that typer makes of Ctrl-C."""
 
 
+BenchmarkName = Annotated[str, typer.Argument(help="Name of the benchmark, such as geneval.")]
+Model = Annotated[str, typer.Option(help="Generator to run; `hn ls models` lists them.")]
+Methods = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads the annotation
+    typer.Option(help="Method to run, as NAME or NAME:PRESET; repeat for several.", show_default="base"),
+]
+Seeds = Annotated[str, typer.Option(help="Images a prompt: a number of seeds, or a range such as 8-11.")]
+Limit = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Use at most this many prompts, spread over the tasks.", show_default="all"),
+]
+Steps = Annotated[int, typer.Option(min=1, help="Denoiser calls an image takes.")]
+Suite = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Prompt set of the benchmark.", show_default="the model's own"),
+]
+Rewards = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help="Reward and weight as NAME=WEIGHT; repeat for several.", show_default="the model's"),
+]
+Changes = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--set", help="Change a method's setting, as METHOD.SETTING=VALUE; may be repeated."),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Samples that are worked on together.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
 @app.command(
     epilog="Example: `hn bench geneval --model shapes --method base --method reno --seeds 4 --limit 30`"
 )
 def bench(
-    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, such as geneval.")],
-    model: Annotated[str, typer.Option(help="Generator to run; `hn ls models` lists them.")] = "shapes",
-    method: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads the annotation
-        typer.Option(help="Method to run, as NAME or NAME:PRESET; repeat for several.", show_default="base"),
-    ] = None,
-    seeds: Annotated[
-        str, typer.Option(help="Images a prompt: a number of seeds, or a range such as 8-11.")
-    ] = "4",
-    limit: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="Use at most this many prompts, spread over the tasks.", show_default="all"),
-    ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Denoiser calls an image takes.")] = 1,
-    suite: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Prompt set of the benchmark.", show_default="the model's own"),
-    ] = None,
-    reward: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(
-            help="Reward and weight as NAME=WEIGHT; repeat for several.", show_default="the model's"
-        ),
-    ] = None,
-    change: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", help="Change a method's setting, as METHOD.SETTING=VALUE; may be repeated."),
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Samples that are worked on together.")] = 40,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    benchmark: BenchmarkName,
+    model: Model = "shapes",
+    method: Methods = None,
+    seeds: Seeds = "4",
+    limit: Limit = None,
+    steps: Steps = 1,
+    suite: Suite = None,
+    reward: Rewards = None,
+    change: Changes = None,
+    batch: BatchSize = 40,
+    device: Device = "auto",
     results: Results = RESULTS,
 ) -> None:
     """Generate, score and store images with several methods from the same noise, and print the table.
@@ -80,6 +89,39 @@ def bench(
         ),
         results,
     )
+
+
+@app.command(
+    epilog="Example: `hn budgets geneval --model shapes --method best-of-n --method reno:shapes --budget 1,5,20,50`"
+)
+def budgets(
+    benchmark: BenchmarkName,
+    budget: Annotated[str, typer.Option(help="Images that a sample may try, such as 1,5,20,50.")],
+    method: Annotated[
+        list[str], typer.Option(help="Method to run, as NAME or NAME:PRESET; repeat for several.")
+    ],
+    model: Model = "shapes",
+    seeds: Seeds = "4",
+    limit: Limit = None,
+    steps: Steps = 1,
+    suite: Suite = None,
+    reward: Rewards = None,
+    change: Changes = None,
+    batch: BatchSize = 40,
+    device: Device = "auto",
+    results: Results = RESULTS,
+) -> None:
+    """Run methods with larger and larger budgets, and draw how their score grows (CSV and figure).
+
+    Each method and budget is a run of its own, which is stored and resumed as those of `hn bench` are.
+    """
+    from hypernoise.experiments.bench import Request  # noqa: PLC0415
+    from hypernoise.experiments.budgets import numbers, run_budgets  # noqa: PLC0415
+
+    request = Request(
+        benchmark, model, method, seeds, limit, steps, suite, reward or [], change or [], batch, device
+    )
+    run_budgets(request, numbers(budget), results)
 
 
 @app.command(epilog="Example: `hn table 1 --world shapes`")
@@ -153,7 +195,7 @@ def prompts(
 def shapes_train(
     part: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="autoencoder, teacher, student or reward; repeat for several.", show_default="all"),
+        typer.Option(help="autoencoder, teacher, student, clip or match; repeat.", show_default="all"),
     ] = None,
     folder: Annotated[
         Path, typer.Option(help="Folder of checkpoints and logs; a stopped training goes on from there.")
@@ -170,13 +212,16 @@ def shapes_train(
 
 @shapes_app.command("evaluate", epilog="Example: `hn shapes evaluate --scenes 100`")
 def shapes_evaluate(
-    scenes: Annotated[int, typer.Option(min=1, help="Fresh scenes for each task and disturbance.")] = 100,
+    scenes: Annotated[int, typer.Option(min=1, help="Fresh scenes for each task or near miss.")] = 200,
     results: Results = RESULTS,
 ) -> None:
-    """Measure the judge and the reward on fresh scenes, and write `results/shapes/parts.csv`."""
-    from hypernoise.shapes.evaluation import evaluate_parts  # noqa: PLC0415
+    """Measure judge, generator and rewards on what no training has seen.
 
-    evaluate_parts(scenes, results)
+    Writes `parts.csv` and `failures.png` below `results/shapes/`.
+    """
+    from hypernoise.shapes.evaluation.command import evaluate  # noqa: PLC0415
+
+    evaluate(scenes, results)
 
 
 def main() -> None:

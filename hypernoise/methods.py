@@ -75,6 +75,8 @@ class Method(Protocol):
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Any]]
     """Settings by name; the first is the default and follows the paper."""
+    budget: ClassVar[str | None]
+    """The setting that says how many images a sample may try, where there is one."""
 
     def __init__(self, settings: Any) -> None: ...
 
@@ -98,6 +100,7 @@ class Base:
 
     name: ClassVar[str] = "base"
     presets: ClassVar[Mapping[str, BaseSettings]] = {"paper": BaseSettings()}
+    budget: ClassVar[str | None] = None
 
     def __init__(self, settings: BaseSettings) -> None:
         self.settings = settings

@@ -25,7 +25,7 @@ from hypernoise.experiments.runner import Workbench, execute
 from hypernoise.experiments.store import RunStore
 from hypernoise.registry import find, nearest
 from hypernoise.settings import as_dict, overridden
-from hypernoise.tables.from_runs import StoredRun, comparable, stored_runs
+from hypernoise.tables.from_runs import CHANGED, StoredRun, comparable, stored_runs
 from hypernoise.tables.publish import publish
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _method(text: str, changes: Mapping[str, Mapping[str, str]]) -> tuple[Method
     if preset not in kind.presets:
         raise HnError(f"{name} has no preset {preset!r}: {nearest(preset, list(kind.presets))}")
     settings = overridden(kind.presets[preset], changes.get(name, {}), name)
-    return kind(settings), preset if settings == kind.presets[preset] else f"{preset}, changed", settings
+    return kind(settings), preset if settings == kind.presets[preset] else preset + CHANGED, settings
 
 
 def _plan(common: RunSettings, text: str, changes: Mapping[str, Mapping[str, str]]) -> Plan:
@@ -190,9 +190,8 @@ def _advance(progress: Progress, task: TaskID, count: int) -> None:
     progress.update(task, speed="stored" if stored else f"{speed:.1f} images/s")
 
 
-def run_bench(request: Request, results: Path) -> None:
-    """Plan, run what is not stored yet, and print and write the table, with other stored runs that compare."""
-    console = Console()
+def run(request: Request, results: Path, console: Console) -> list[StoredRun]:
+    """Plan, and run what is not stored yet; one run a method."""
     device = pick_device(request.device)
     plans, prompts, benchmark = plan(request, device)
     first = plans[0].settings
@@ -203,5 +202,11 @@ def run_bench(request: Request, results: Path) -> None:
         tasks = [progress.add_task(each.settings.method, total=total, speed="waiting") for each in plans]
         for each, store, task in zip(plans, stores, tasks, strict=True):
             execute(each.settings, prompts, bench, each.method, store, partial(_advance, progress, task))
-    done = [StoredRun(store) for store in stores]
+    return [StoredRun(store) for store in stores]
+
+
+def run_bench(request: Request, results: Path) -> None:
+    """Run, and print and write the table, with other stored runs that compare."""
+    console = Console()
+    done = run(request, results, console)
     publish(comparable([*done, *stored_runs(results)], done[0]), results, console)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OF_THE_METHOD = ("method", "preset", "method_settings")
+CHANGED = ", changed"
+"""Ends the name of a preset of which the user changed a setting."""
+
 METHOD_ORDER = ("base", "hypernoise", "lora-finetune", "prompt-optimization", "best-of-n", "reno")
 
 
@@ -98,9 +101,12 @@ def find_run(results: Path, name: str) -> StoredRun:
 
 
 def comparable(runs: Sequence[StoredRun], reference: StoredRun) -> list[StoredRun]:
-    """The newest run of each method that differs from `reference` in nothing else; `runs` the newest first."""
+    """One run of each method that differs from `reference` in nothing else; `runs` the newest first.
+
+    It is the newest one with a preset as it is, or else the newest.
+    """
     newest: dict[str, StoredRun] = {reference.settings["method"]: reference}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.settings["preset"].endswith(CHANGED)):
         if run.conditions == reference.conditions:
             newest.setdefault(run.settings["method"], run)
     known = {method: place for place, method in enumerate(METHOD_ORDER)}

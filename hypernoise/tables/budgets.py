@@ -1,0 +1,92 @@
+"""Scores by budget: a CSV and a figure, every point with its interval and its difference to base."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from hypernoise.experiments.statistics import bootstrap_interval, paired_difference
+from hypernoise.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from hypernoise.tables.from_runs import StoredRun
+
+MARKERS = "osD^vP"
+
+
+def budget_rows(runs: Mapping[tuple[str, int], StoredRun]) -> pd.DataFrame:
+    """One row a run, by (method, budget); ("base", 1) must be among them."""
+    base = runs["base", 1].scores
+    rows = []
+    for (method, budget), run in runs.items():
+        score = bootstrap_interval(run.scores).overall
+        above = paired_difference(run.scores, base).overall
+        rows.append(
+            {
+                "method": method,
+                "budget": budget,
+                "nfe": float(np.mean([record["nfe"] for record in run.records])),
+                "seconds": float(np.median([cost["seconds"] for cost in run.store.costs()])),
+                "mean": score.mean,
+                "low": score.low,
+                "high": score.high,
+                "above_base": above.mean,
+                "above_base_low": above.low,
+                "above_base_high": above.high,
+                "images": score.images,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def figure(rows: pd.DataFrame) -> bytes:
+    """The score against the number of images tried, logarithmic, with 95% intervals, as PNG."""
+    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+        drawing = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained")
+        axes = drawing.subplots()
+        base = rows[rows["method"] == "base"].iloc[0]
+        axes.axhline(base["mean"], color="0.4", linestyle="--", label="base")
+        axes.axhspan(base["low"], base["high"], color="0.85")
+        others = rows[rows["method"] != "base"]
+        for marker, (method, group) in zip(MARKERS, others.groupby("method", sort=False), strict=False):
+            errors = [group["mean"] - group["low"], group["high"] - group["mean"]]
+            axes.errorbar(group["nfe"], group["mean"], errors, marker=marker, capsize=3, label=method)
+        ticks = sorted(set(others["nfe"]))
+        axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set(xlabel="denoiser calls an image (NFE)", ylabel="GenEval score")
+        axes.legend(frameon=False)
+        buffer = io.BytesIO()
+        drawing.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def publish_budgets(runs: Mapping[tuple[str, int], StoredRun], results: Path, console: Console) -> None:
+    """Print the rows, and write them as `budgets.csv` and `budgets.png` below `results/<world>/`."""
+    rows = budget_rows(runs)
+    folder = results / str(runs["base", 1].settings["model"])
+    write_atomically(folder / "budgets.csv", rows.round(5).to_csv(index=False).encode())
+    write_atomically(folder / "budgets.png", figure(rows))
+    table = Table("method", "budget", "seconds an image", "mean [95%]", "above base [95%]")
+    for row in rows.to_dict("records"):
+        table.add_row(
+            row["method"],
+            str(row["budget"]),
+            f"{row['seconds']:.2g}",
+            f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
+            f"{row['above_base']:+.3f} [{row['above_base_low']:+.3f}, {row['above_base_high']:+.3f}]",
+        )
+    console.print(table)
+    console.print(f"Written to {folder}/budgets.csv and budgets.png", style="dim", highlight=False)
