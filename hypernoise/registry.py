@@ -20,6 +20,7 @@ METHODS = {
 }
 REWARDS = {
     "redness": "hypernoise.rewards.redness:Redness",
+    "shapes-clip": "hypernoise.rewards.shapes:ShapesClip",
     "shapes-match": "hypernoise.rewards.shapes:ShapesMatch",
 }
 BENCHMARKS = {"geneval": "benchmarks.geneval.benchmark:GenEval"}

@@ -57,7 +57,7 @@ def _metadata(task: str, description: Description) -> Metadata:
         case "colors":
             return grammar.colored(first.shape, first.color or "")
         case "position":
-            return grammar.position(first.shape, description.relation or "", others[0].shape)
+            return grammar.position(first.shape, description.relations[0] or "", others[0].shape)
         case _:
             second = others[0]
             return grammar.color_attribution(first.shape, first.color or "", second.shape, second.color or "")

@@ -1,4 +1,4 @@
-"""The embedded world's reward: a small cross-attention scorer trained on drawn scenes and near-miss captions."""
+"""The embedded world's two rewards: a dual encoder and a cross-attention scorer, trained apart on drawn scenes."""
 
 from __future__ import annotations
 
@@ -7,44 +7,60 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from hypernoise.generators.protocol import Encoded
-from hypernoise.shapes.networks import MatchScorer
+from hypernoise.shapes.scorers import CrossScorer, DualScorer, Scorer
 from hypernoise.shapes.vocabulary import tokenize
 from hypernoise.shapes.weights import bundle, hashes, load_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Self
 
 
-class ShapesMatch:
-    """Logit that an image shows what the caption says, about -15 to 15; it shares nothing with the judge."""
+class ShapesReward:
+    """Logit that an image shows what the caption says; it shares nothing with the judge."""
 
-    name: ClassVar[str] = "shapes-match"
+    name: ClassVar[str]
+    file: ClassVar[str]
+    network: ClassVar[Callable[[], Scorer]]
 
-    def __init__(self, scorer: MatchScorer, device: torch.device) -> None:
+    def __init__(self, scorer: Scorer, device: torch.device) -> None:
         self.scorer = scorer.to(device).eval().requires_grad_(requires_grad=False)
         self.device = device
 
     @classmethod
-    def load(cls, device: torch.device) -> ShapesMatch:
+    def load(cls, device: torch.device) -> Self:
         """Load the bundled weights."""
-        scorer = MatchScorer()
-        scorer.load_state_dict(load_state(bundle() / "reward.safetensors"))
+        scorer = cls.network()
+        scorer.load_state_dict(load_state(bundle() / cls.file))
         return cls(scorer, device)
 
     @classmethod
     def weights(cls) -> dict[str, str]:
         """sha256 of the bundled weight file."""
-        return hashes("reward.safetensors")
+        return hashes(cls.file)
 
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Encoded:
-        """Text embeddings [B, T, C] and mask [B, T]."""
-        embeddings, mask = self.scorer.text(torch.from_numpy(tokenize(list(prompts))).to(self.device))
-        return Encoded({"embeddings": embeddings, "mask": mask})
+        """What the network keeps of each caption."""
+        return Encoded(self.scorer.read(torch.from_numpy(tokenize(list(prompts))).to(self.device)))
 
     def score(self, images: torch.Tensor, text: Encoded) -> torch.Tensor:
         """Logits [B] of images [B, 3, 32, 32] in [0, 1]."""
-        logits: torch.Tensor = self.scorer(
-            images, text.tensors["embeddings"].unsqueeze(1), text.tensors["mask"].unsqueeze(1)
-        )
-        return logits.squeeze(1)
+        captions = {name: tensor.unsqueeze(1) for name, tensor in text.tensors.items()}
+        return self.scorer.match(self.scorer.trunk(images), captions).squeeze(1)
+
+
+class ShapesClip(ShapesReward):
+    """The dual encoder, of CLIP's kind."""
+
+    name: ClassVar[str] = "shapes-clip"
+    file: ClassVar[str] = "clip.safetensors"
+    network: ClassVar[Callable[[], Scorer]] = DualScorer
+
+
+class ShapesMatch(ShapesReward):
+    """The cross-attention scorer, of ImageReward's kind."""
+
+    name: ClassVar[str] = "shapes-match"
+    file: ClassVar[str] = "match.safetensors"
+    network: ClassVar[Callable[[], Scorer]] = CrossScorer

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from hypernoise.shapes.scenes import (
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     import numpy as np
+
+    from hypernoise.shapes.scenes import Place
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
@@ -41,15 +45,30 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Description:
-    """The content of a caption: phrases joined by "and", or two phrases joined by a relation."""
+    """The content of a caption: phrases, each joined to the next by a relation or, where that is None, by "and".
+
+    No relations at all stands for "and" everywhere.
+    """
 
     phrases: tuple[Phrase, ...]
-    relation: str | None = None
+    relations: tuple[str | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.relations and len(self.relations) != len(self.phrases) - 1:
+            raise ValueError(f"{len(self.phrases)} phrases are not joined by {len(self.relations)} relations")
+
+    @property
+    def content(self) -> str:
+        """The phrases in words, such as "a star left of a ring and a red moon"."""
+        joints = [relation or "and" for relation in self.relations or (None,) * (len(self.phrases) - 1)]
+        words = [phrase.text() for phrase in self.phrases]
+        return " ".join(
+            [words[0], *(f"{joint} {word}" for joint, word in zip(joints, words[1:], strict=True))]
+        )
 
     def text(self, frame: str = FRAMES[0]) -> str:
         """The caption, such as "a photo of a star left of a ring"."""
-        joint = f" {self.relation} " if self.relation else " and "
-        return f"{frame} {joint.join(phrase.text() for phrase in self.phrases)}"
+        return f"{frame} {self.content}"
 
     @property
     def count(self) -> int:
@@ -57,12 +76,26 @@ class Description:
         return sum(phrase.count for phrase in self.phrases)
 
 
+def holds_by(relation: str, first: tuple[float, float], second: tuple[float, float]) -> float:
+    """By how much a relation holds between two centers (x, y), in their units; negative where its opposite does."""
+    axis = 0 if relation in ("left of", "right of") else 1
+    sign = 1 if relation in ("left of", "above") else -1
+    return sign * (second[axis] - first[axis])
+
+
 def holds(relation: str, first: tuple[float, float], second: tuple[float, float]) -> bool:
     """Whether the relation holds between two centers (x, y), clearly and as the only one of the four."""
-    dx, dy = first[0] - second[0], first[1] - second[1]
-    along, across = (dx, dy) if relation in ("left of", "right of") else (dy, dx)
-    sign = -1 if relation in ("left of", "above") else 1
-    return sign * along > 2.2 * abs(across)
+    across = "above" if relation in ("left of", "right of") else "left of"
+    return holds_by(relation, first, second) > 2.2 * abs(holds_by(across, first, second))
+
+
+def _arranged(description: Description, layout: list[Place]) -> bool:
+    """Whether the first objects of the phrases, as far as they are placed, stand in the relations between these."""
+    firsts = [0, *accumulate(phrase.count for phrase in description.phrases)]
+    return all(
+        relation is None or second >= len(layout) or holds(relation, layout[first][:2], layout[second][:2])
+        for relation, (first, second) in zip(description.relations, pairwise(firsts), strict=False)
+    )
 
 
 def scene_for(
@@ -76,10 +109,7 @@ def scene_for(
     pairs in `without`.
     """
     shapes = [phrase.shape for phrase in description.phrases for _ in range(phrase.count)]
-    while True:
-        layout = random_layout(rng, shapes)
-        if description.relation is None or holds(description.relation, layout[0][:2], layout[1][:2]):
-            break
+    layout = random_layout(rng, shapes, partial(_arranged, description))
     objects: list[Object] = []
     for phrase in description.phrases:
         for _ in range(phrase.count):
@@ -92,9 +122,14 @@ def scene_for(
 
 
 def random_description(rng: np.random.Generator, task: str) -> Description:
-    """A random description of one of GenEval's tasks, or of `scene`: three objects or counted colored ones."""
-    first, second, third = (str(shape) for shape in rng.choice(SHAPES, 3, replace=False))
-    red, blue, green = (str(color) for color in rng.choice(COLORS, 3, replace=False))
+    """A random description of one of GenEval's tasks, of a mixture of them, or a longer one.
+
+    `scene` names three colored objects, `arrangement` two pairs of colored objects, the pairs side
+    by side or one below the other, as there is no room for others.
+    """
+    first, second, *_ = shapes = [str(shape) for shape in rng.choice(SHAPES, 4, replace=False)]
+    red, *_ = colors = [str(color) for color in rng.choice(COLORS, 4, replace=False)]
+    colored = tuple(map(Phrase, shapes, colors))
     match task:
         case "single_object":
             return Description((Phrase(first),))
@@ -105,15 +140,18 @@ def random_description(rng: np.random.Generator, task: str) -> Description:
         case "colors":
             return Description((Phrase(first, red),))
         case "position":
-            return Description((Phrase(first), Phrase(second)), str(rng.choice(RELATIONS)))
+            return Description((Phrase(first), Phrase(second)), (str(rng.choice(RELATIONS)),))
         case "color_attr":
-            return Description((Phrase(first, red), Phrase(second, blue)))
+            return Description(colored[:2])
         case "colored_position":
-            return Description((Phrase(first, red), Phrase(second, blue)), str(rng.choice(RELATIONS)))
+            return Description(colored[:2], (str(rng.choice(RELATIONS)),))
         case "colored_counting":
             return Description((Phrase(first, red, int(rng.integers(2, 5))),))
         case "scene":
-            return Description((Phrase(first, red), Phrase(second, blue), Phrase(third, green)))
+            return Description(colored[:3])
+        case "arrangement":
+            relation = str(rng.choice(RELATIONS))
+            return Description(colored, (relation, None, str(rng.choice([relation, OPPOSITE[relation]]))))
         case _:
             raise ValueError(f"no task is called {task!r}")
 
@@ -126,6 +164,21 @@ NEGATIVES = (
     "wrong shape",
     "wrong color",
 )
+
+
+def _with_swapped_colors(description: Description, index: int) -> Description:
+    """The description in which the phrases `index` and `index` + 1 have each other's color."""
+    phrases = list(description.phrases)
+    one, other = phrases[index : index + 2]
+    phrases[index : index + 2] = replace(one, color=other.color), replace(other, color=one.color)
+    return replace(description, phrases=tuple(phrases))
+
+
+def _with_opposite(description: Description, index: int) -> Description:
+    """The description in which one relation is its opposite."""
+    relations = list(description.relations)
+    relations[index] = OPPOSITE[relations[index] or ""]
+    return replace(description, relations=tuple(relations))
 
 
 def negative(rng: np.random.Generator, description: Description, kind: str) -> Description | None:
@@ -142,16 +195,14 @@ def negative(rng: np.random.Generator, description: Description, kind: str) -> D
 
     match kind:
         case "swapped colors" if len(phrases) > 1 and phrases[0].color:
-            a, b = phrases[0], phrases[1]
-            return replace(
-                description, phrases=(replace(a, color=b.color), replace(b, color=a.color), *phrases[2:])
-            )
-        case "swapped positions" if description.relation:
-            return replace(description, relation=OPPOSITE[description.relation])
+            return _with_swapped_colors(description, int(rng.integers(len(phrases) - 1)))
+        case "swapped positions" if any(description.relations):
+            related = [i for i, relation in enumerate(description.relations) if relation]
+            return _with_opposite(description, int(rng.choice(related)))
         case "wrong count" if len(phrases) == 1:
             counts = [count for count in (1, 2, 3, 4) if count != chosen.count]
             return with_phrase(replace(chosen, count=int(rng.choice(counts))))
-        case "missing object" if description.relation is None and description.count < 4:
+        case "missing object" if not description.relations and description.count < 4:
             absent = [shape for shape in SHAPES if shape not in {phrase.shape for phrase in phrases}]
             color = str(rng.choice(COLORS)) if chosen.color else None
             return replace(description, phrases=(*phrases, Phrase(str(rng.choice(absent)), color)))

@@ -13,7 +13,7 @@ from hypernoise.shapes.geometry import outline, reach
 from hypernoise.shapes.vocabulary import PALETTE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 SIZE = 32
 """Width and height of an image in pixels."""
@@ -75,8 +75,13 @@ def _apart(one: str, here: Place, other: str, there: Place) -> bool:
     return distance >= here[2] * reach(one, dx, dy) + there[2] * reach(other, -dx, -dy) + GAP
 
 
-def random_layout(rng: np.random.Generator, shapes: Sequence[str]) -> list[Place]:
-    """Places of the shapes, which neither touch each other nor leave the image."""
+def random_layout(
+    rng: np.random.Generator, shapes: Sequence[str], suits: Callable[[list[Place]], bool] = lambda _: True
+) -> list[Place]:
+    """Places of the shapes, which neither touch each other nor leave the image.
+
+    `suits` is asked about the first places, one more each time, and may refuse the last of them.
+    """
     while True:
         placed: list[Place] = []
         for _ in range(60):
@@ -85,7 +90,8 @@ def random_layout(rng: np.random.Generator, shapes: Sequence[str]) -> list[Place
             x, y = rng.uniform(margin, SIZE - margin, 2)
             place = (float(x), float(y), float(radius))
             shape = shapes[len(placed)]
-            if all(_apart(shape, place, *other) for other in zip(shapes, placed, strict=False)):
+            apart = all(_apart(shape, place, *other) for other in zip(shapes, placed, strict=False))
+            if apart and suits([*placed, place]):
                 placed.append(place)
             if len(placed) == len(shapes):
                 return placed

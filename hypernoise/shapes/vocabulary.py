@@ -27,7 +27,7 @@ NUMBERS = ("zero", "one", "two", "three", "four")
 FRAMES = ("a photo of", "a picture of", "a drawing of", "an image of")
 """Openings of a caption; the benchmark's prompts use the first alone."""
 
-MAX_TOKENS = 16
+MAX_TOKENS = 24
 
 
 def plural(shape: str) -> str:

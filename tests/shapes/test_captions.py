@@ -29,7 +29,7 @@ from hypernoise.shapes.vocabulary import COLORS, RELATIONS, SHAPES
 if TYPE_CHECKING:
     from benchmarks.geneval.prompts import Metadata, Requirement
 
-TASKS = (*SIZES, "colored_position", "colored_counting", "scene")
+TASKS = (*SIZES, "colored_position", "colored_counting", "scene", "arrangement")
 tasks = st.sampled_from(TASKS)
 rngs = st.integers(0, 2**32).map(np.random.default_rng)
 
@@ -52,9 +52,11 @@ def clause(phrase: Phrase) -> Requirement:
 def shown(scene: Scene, description: Description) -> rules.Verdict:
     """GenEval's verdict on a perfectly detected scene; only numbers above one exclude further objects."""
     include = [clause(phrase) for phrase in description.phrases]
-    if description.relation:
-        include.reverse()
-        include[1]["position"] = [description.relation, 0]
+    backwards = len(include) - 1
+    for index, relation in enumerate(description.relations):
+        if relation:
+            include[index]["position"] = [relation, backwards - index - 1]
+    include.reverse()  # a target stands before what is told of it
     metadata: Metadata = {
         "tag": "counting",
         "include": include,
@@ -86,7 +88,7 @@ def test_relations_hold_by_genevals_rule_and_no_other_does(
     rng: np.random.Generator, relation: str, task: str
 ) -> None:
     phrases = random_description(rng, task).phrases
-    first, second = scene_for(rng, Description(phrases, relation)).objects
+    first, second = scene_for(rng, Description(phrases, (relation,))).objects
     assert rules.relations(detection(first), detection(second)) == (relation,)
     assert rules.relations(detection(second), detection(first)) == (OPPOSITE[relation],)
 
@@ -114,6 +116,7 @@ POSSIBLE = {
     "color_attr": {"swapped colors", "missing object", "wrong shape", "wrong color"},
     "colored_position": {"swapped colors", "swapped positions", "wrong shape", "wrong color"},
     "scene": {"swapped colors", "missing object", "wrong shape", "wrong color"},
+    "arrangement": {"swapped colors", "swapped positions", "wrong shape", "wrong color"},
 }
 
 
@@ -138,11 +141,40 @@ def test_a_near_miss_never_needs_more_objects_than_fit() -> None:
 
 def test_swaps_are_exact() -> None:
     rng = np.random.default_rng(0)
-    description = Description((Phrase("ring", "red"), Phrase("star", "blue")), "above")
+    description = Description((Phrase("ring", "red"), Phrase("star", "blue")), ("above",))
     colors = negative(rng, description, "swapped colors")
-    assert colors == Description((Phrase("ring", "blue"), Phrase("star", "red")), "above")
+    assert colors == Description((Phrase("ring", "blue"), Phrase("star", "red")), ("above",))
     places = negative(rng, description, "swapped positions")
-    assert places == Description(description.phrases, "below")
+    assert places == Description(description.phrases, ("below",))
+
+
+def test_one_swap_of_many_leaves_the_rest_as_it_is() -> None:
+    rng = np.random.default_rng(0)
+    colored = tuple(map(Phrase, SHAPES[:4], COLORS[:4]))
+    description = Description(colored, ("above", None, "below"))
+    assert {wrong.relations for wrong in swaps(rng, description, "swapped positions")} == {
+        ("below", None, "below"),
+        ("above", None, "above"),
+    }
+    for wrong in swaps(rng, description, "swapped colors"):
+        changed = [a.color != b.color for a, b in zip(wrong.phrases, colored, strict=True)]
+        assert sum(changed) == 2
+        assert changed.index(True) + 1 == 3 - changed[::-1].index(True)  # neighbors
+
+
+def swaps(rng: np.random.Generator, description: Description, kind: str) -> set[Description]:
+    drawn = {negative(rng, description, kind) for _ in range(30)}
+    return {wrong for wrong in drawn if wrong is not None}
+
+
+def test_captions_join_phrases_by_relations_and_and() -> None:
+    a, b, c = Phrase("ring", "red"), Phrase("star", count=2), Phrase("moon")
+    assert Description((a, b, c)).text() == "a photo of a red ring and two stars and a moon"
+    assert Description((a, b, c), ("above", None)).text("a drawing of") == (
+        "a drawing of a red ring above two stars and a moon"
+    )
+    with pytest.raises(ValueError, match="3 phrases are not joined by 1 relations"):
+        Description((a, b, c), ("above",))
 
 
 @settings(max_examples=60, deadline=None)
@@ -164,7 +196,10 @@ def test_descriptions_vary(task: str) -> None:
     rng = np.random.default_rng(0)
     drawn = [random_description(rng, task) for _ in range(300)]
     assert {phrase.shape for d in drawn for phrase in d.phrases} == set(SHAPES)
-    assert {d.relation for d in drawn} == (set(RELATIONS) if "position" in task else {None})
+    related = "position" in task or task == "arrangement"
+    assert {relation for d in drawn for relation in d.relations if relation} == set(
+        RELATIONS if related else ()
+    )
     assert {phrase.count for d in drawn for phrase in d.phrases} == ({2, 3, 4} if "counting" in task else {1})
 
 

@@ -213,8 +213,8 @@ def test_geneval_fails_scenes_that_miss_by_one_thing() -> None:
         "counting": (Description((Phrase("star", count=3),)), Description((Phrase("star", count=4),))),
         "colors": (Description((Phrase("ring", "red"),)), Description((Phrase("ring", "pink"),))),
         "position": (
-            Description((Phrase("ring"), Phrase("heart")), "above"),
-            Description((Phrase("ring"), Phrase("heart")), "left of"),
+            Description((Phrase("ring"), Phrase("heart")), ("above",)),
+            Description((Phrase("ring"), Phrase("heart")), ("left of",)),
         ),
         "color_attr": (
             Description((Phrase("ring", "red"), Phrase("moon", "blue"))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,17 +14,19 @@ import torch
 
 from benchmarks.geneval.benchmark import shapes_prompts
 from hypernoise.shapes import suite
-from hypernoise.shapes.captions import OPPOSITE, Description, Phrase, scene_for
+from hypernoise.shapes.captions import OPPOSITE, Description, Phrase, random_description, scene_for
 from hypernoise.shapes.judge import detect
+from hypernoise.shapes.scenes import Object, Scene
 from hypernoise.shapes.suite import (
     HELD_OUT_ARRANGEMENTS,
     HELD_OUT_PAIRS,
     evaluation_suite,
     may_train,
     mirrored,
+    reserved,
 )
 from hypernoise.shapes.training.data import TASK_WEIGHTS, batches, random_batch, random_caption, random_text
-from hypernoise.shapes.training.reward import WRONG_CAPTIONS, draw_examples
+from hypernoise.shapes.training.examples import cells, draw_examples
 from hypernoise.shapes.vocabulary import (
     COLORS,
     FRAMES,
@@ -49,20 +53,17 @@ def pairs_in(text: str) -> set[tuple[str, str]]:
     return {(NOUNS[noun], color) for color, noun in pairwise(words) if color in COLORS and noun in NOUNS}
 
 
-def arrangement_in(text: str) -> tuple[str, str, str] | None:
+def arrangements_in(text: str) -> set[tuple[str, str, str]]:
     """The (shape, relation, shape) that a caption names, read from its words."""
-    for relation in RELATIONS:
-        before, found, after = text.partition(f" {relation} ")
-        if found:
-            return NOUNS[before.split()[-1]], relation, NOUNS[after.split()[-1]]
-    return None
+    shapes = "|".join(NOUNS)
+    found = re.findall(rf"(?=\b({shapes}) ({'|'.join(RELATIONS)}) (?:\w+ )+?({shapes})\b)", text)
+    return {(NOUNS[a], relation, NOUNS[b]) for a, relation, b in found}
 
 
 def held_out_arrangements() -> set[tuple[str, str, str]]:
     """The first position prompts of the suite, and each told from the other object."""
     position = [description for task, description in evaluation_suite() if task == "position"]
-    told = [arrangement_in(description.text()) for description in position[:HELD_OUT_ARRANGEMENTS]]
-    one = {arrangement for arrangement in told if arrangement}
+    one = set().union(*(arrangements_in(d.text()) for d in position[:HELD_OUT_ARRANGEMENTS]))
     return one | {(b, OPPOSITE[relation], a) for a, relation, b in one}
 
 
@@ -71,7 +72,7 @@ def assert_clean(texts: Iterable[str]) -> None:
     for text in texts:
         assert text not in EVALUATION_TEXTS
         assert not pairs_in(text) & HELD_OUT_PAIRS, text
-        assert arrangement_in(text) not in forbidden, text
+        assert not arrangements_in(text) & forbidden, text
 
 
 def read(tokens: torch.Tensor) -> list[str]:
@@ -117,7 +118,7 @@ def test_the_held_out_pairs_cover_every_shape_and_leave_every_color() -> None:
 
 
 def test_mirrored() -> None:
-    description = Description((Phrase("ring"), Phrase("star", "red")), "above")
+    description = Description((Phrase("ring"), Phrase("star", "red")), ("above",))
     assert mirrored(description).text() == "a photo of a red star below a ring"
     assert mirrored(mirrored(description)) == description
     with pytest.raises(ValueError, match="relation"):
@@ -142,8 +143,20 @@ def test_what_may_be_trained_on() -> None:
     assert not may_train(Description((Phrase("ring", "orange"),)), "a drawing of")
     first, relation, second = sorted(held_out_arrangements())[0]
     assert not may_train(
-        Description((Phrase(first, "pink"), Phrase(second, "black")), relation), "a drawing of"
+        Description((Phrase(first, "pink"), Phrase(second, "black")), (relation,)), "a drawing of"
     )
+
+
+def test_some_sets_of_colored_phrases_are_reserved_in_any_order_and_relation() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [random_description(rng, "color_attr") for _ in range(800)]
+    kept = [description for description in drawn if reserved(description)]
+    assert 60 < len(kept) < 140
+    for description in kept[:20]:
+        turned = Description(description.phrases[::-1], ("above",))
+        assert reserved(turned)
+        assert not any(may_train(d, frame) for d in (description, turned) for frame in FRAMES)
+    assert not any(reserved(random_description(rng, "colors")) for _ in range(200))
 
 
 def test_training_captions_contain_nothing_of_the_suite() -> None:
@@ -159,17 +172,57 @@ def test_training_captions_contain_nothing_of_the_suite() -> None:
 def test_captions_of_the_rewards_training_contain_nothing_of_the_suite() -> None:
     examples = draw_examples(np.random.default_rng(0), 300)
     texts = read(examples.tokens)
-    assert len(texts) == 600 * (1 + WRONG_CAPTIONS)
+    assert len(texts) == 600 * examples.tokens.shape[1]
     assert_clean(texts)
 
 
-def test_an_example_of_the_rewards_training_has_one_true_caption() -> None:
-    examples = draw_examples(np.random.default_rng(1), 40)
-    for captions in examples.tokens.tolist():
-        assert captions[0] not in captions[1:]
+def test_an_example_of_the_rewards_training_knows_its_true_captions() -> None:
+    examples = draw_examples(np.random.default_rng(1), 60)
+    related = 0
+    for tokens, shapes, colors in zip(examples.tokens, examples.shapes, examples.colors, strict=True):
+        full, *wrong, one_object, part = read(tokens)
+        assert not {full, one_object, part} & set(wrong)
+        for text, true in ((wrong[-2], False), (wrong[-1], False), (one_object, True), (part, True)):
+            if set(text.split()) & WHERE:
+                related += true
+                assert stands(text, shapes) == true, text
+            else:
+                ((shape, color),) = pairs_in(text)
+                there = (shapes == SHAPES.index(shape) + 1) & (colors == COLORS.index(color) + 1)
+                assert there.any() == true, text
+    assert related > 30
     first, second = examples.tokens[0::2], examples.tokens[1::2]
     assert torch.equal(first[:, 0], second[:, 1])  # the first wrong caption is the other image's true one
     assert torch.equal(first[:, 1], second[:, 0])
+
+
+WHERE = {"left", "right", "above", "below"}
+
+
+def stands(text: str, shapes: torch.Tensor) -> bool:
+    """Whether objects stand where a caption says, to each other or in the image, by the cells that they cover."""
+
+    def middle(shape: str) -> torch.Tensor:
+        return (shapes.view(8, 8) == SHAPES.index(shape) + 1).nonzero().double().mean(0)
+
+    one, *other = [NOUNS[word] for word in text.split() if word in NOUNS]
+    dy, dx = (middle(one) - (middle(other[0]) if other else torch.full((2,), 3.5))).tolist()
+    (where,) = set(text.split()) & WHERE
+    return {"left": dx < 0, "right": dx > 0, "above": dy < 0, "below": dy > 0}[where]
+
+
+def test_cells_say_what_stands_where() -> None:
+    red = Object("star", "red", 8.0, 24.0, 6.0, (1.0, 0.0, 0.0))
+    shapes, colors = cells(Scene((red,), (0.5, 0.5, 0.5))).reshape(2, 8, 8)
+    rows, columns = np.nonzero(shapes)
+    assert set(zip(rows, columns, strict=True)) == {
+        (row, column)
+        for row in range(8)
+        for column in range(8)
+        if math.hypot(4 * column + 2 - 8, 4 * row + 2 - 24) < 6
+    }
+    assert set(shapes[rows, columns]) == {SHAPES.index("star") + 1}
+    assert set(colors[rows, columns]) == {COLORS.index("red") + 1}
 
 
 def test_training_scenes_contain_no_held_out_pair() -> None:
@@ -193,7 +246,7 @@ def test_training_images_show_no_held_out_pair(part: str) -> None:
 def test_every_kind_of_caption_is_trained_on() -> None:
     rng = np.random.default_rng(0)
     kinds = Counter(
-        (len(d.phrases), d.relation is not None, d.phrases[0].color is not None, d.count > len(d.phrases))
+        (len(d.phrases), any(d.relations), d.phrases[0].color is not None, d.count > len(d.phrases))
         for d, _ in (random_caption(rng) for _ in range(2000))
     )
     assert len(kinds) == len(TASK_WEIGHTS)

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from hypernoise.shapes.training.data import batches
+from hypernoise.shapes.training.examples import example_batches
 from hypernoise.shapes.training.loop import LoopSettings, train
-from hypernoise.shapes.training.reward import example_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,12 +10,13 @@ import torch
 
 from hypernoise.errors import HnError
 from hypernoise.generators.shapes import ShapesGenerator
-from hypernoise.rewards.shapes import ShapesMatch
+from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
 from hypernoise.shapes import weights
-from hypernoise.shapes.training import autoencoder, reward, student, teacher
+from hypernoise.shapes.training import autoencoder, rewards, student, teacher
 from hypernoise.shapes.training.parts import train_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CPU = torch.device("cpu")
@@ -24,8 +25,10 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every training takes three steps on few examples."""
-    for part in (autoencoder, teacher, student, reward):
+    for part in (autoencoder, teacher, student):
         monkeypatch.setattr(part, "SETTINGS", replace(part.SETTINGS, steps=3, batch=4))
+    for name in ("CLIP", "MATCH"):
+        monkeypatch.setattr(rewards, name, replace(getattr(rewards, name), steps=3, batch=4))
     monkeypatch.setattr(teacher, "POOL_SIZE", 512)
     monkeypatch.setattr(student, "PAIRS", 128)
 
@@ -36,18 +39,32 @@ def test_all_parts_make_a_bundle_that_loads(tmp_path: Path, monkeypatch: pytest.
     train_parts([], tmp_path / "training", bundle)
     monkeypatch.setattr("hypernoise.generators.shapes.bundle", lambda: bundle)
     monkeypatch.setattr("hypernoise.rewards.shapes.bundle", lambda: bundle)
-    generator, match = ShapesGenerator.load(CPU), ShapesMatch.load(CPU)
+    generator = ShapesGenerator.load(CPU)
     with torch.no_grad():
         images = generator.generate(torch.randn(2, *generator.latent_shape), generator.encode(["a", "b"]))
-        scores = match.score(images, match.encode(["a photo of a ring", "a photo of a star"]))
-    assert images.isfinite().all()
-    assert scores.isfinite().all()
+        assert images.isfinite().all()
+        for reward in (ShapesClip.load(CPU), ShapesMatch.load(CPU)):
+            scores = reward.score(images, reward.encode(["a photo of a ring", "a photo of a star"]))
+            assert scores.isfinite().all()
     files = {path.relative_to(weights.bundle()) for path in weights.bundle().rglob("*.*")}
     assert {path.relative_to(bundle) for path in bundle.rglob("*.*")} == files
 
-    monkeypatch.setattr(reward, "SETTINGS", replace(reward.SETTINGS, steps=4))
+    monkeypatch.setattr(rewards, "CLIP", replace(rewards.CLIP, steps=4))
     with pytest.raises(HnError, match="was made with other settings"):
-        train_parts(["reward"], tmp_path / "training", bundle)
+        train_parts(["clip"], tmp_path / "training", bundle)
+
+
+@pytest.mark.usefixtures("short")
+def test_what_is_trained_already_draws_no_examples_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: Callable[[Path], dict[str, bytes]]
+) -> None:
+    bundle = tmp_path / "bundle"
+    train_parts(["autoencoder", "teacher", "student"], tmp_path / "training", bundle)
+    before = contents(bundle)
+    for part, name in ((teacher, "draw_pool"), (student, "draw_trajectories")):
+        monkeypatch.delattr(part, name)
+    train_parts(["teacher", "student"], tmp_path / "training", bundle)
+    assert contents(bundle) == before
 
 
 def test_a_part_that_needs_an_earlier_one_says_so(tmp_path: Path) -> None:

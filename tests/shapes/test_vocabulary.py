@@ -27,7 +27,7 @@ def test_the_longest_captions_are_read_whole(frame: str) -> None:
     colored = [Phrase(shape, "orange") for shape in ("circle", "square", "star")]
     captions = [
         Description(tuple(colored)).text(frame),
-        Description(tuple(colored[:2]), "right of").text(frame),
+        Description(tuple(colored[:2]), ("right of",)).text(frame),
         Description((Phrase("cross", "orange", 4),)).text(frame),
     ]
     for caption, row in zip(captions, tokenize(captions), strict=True):

@@ -11,7 +11,8 @@ from safetensors import safe_open
 from hypernoise.generators.shapes import ShapesGenerator
 from hypernoise.rewards.shapes import ShapesMatch
 from hypernoise.shapes import weights
-from hypernoise.shapes.networks import MatchScorer, TextEncoder, build_transformer
+from hypernoise.shapes.networks import TextEncoder, build_transformer
+from hypernoise.shapes.scorers import CrossScorer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +24,13 @@ def name(path: Path) -> str:
     return str(path.relative_to(weights.bundle()))
 
 
-def test_the_bundle_holds_four_parts_and_nothing_that_runs() -> None:
+def test_the_bundle_holds_five_parts_and_nothing_that_runs() -> None:
     assert {path.relative_to(weights.bundle()).parts[0] for path in FILES} == {
         "autoencoder",
         "transformer",
         "text_encoder.safetensors",
-        "reward.safetensors",
+        "clip.safetensors",
+        "match.safetensors",
     }
     others = {path.name for path in weights.bundle().rglob("*") if path.is_file()} - {p.name for p in FILES}
     assert others == {"config.json"}
@@ -75,14 +77,14 @@ def test_hashes_name_every_file_that_is_loaded() -> None:
 
 def test_hashes_change_with_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "bundle", lambda: tmp_path)
-    state = MatchScorer().state_dict()
-    weights.save_state(state, tmp_path / "reward.safetensors")
-    (before,) = weights.hashes("reward.safetensors").values()
-    weights.save_state(state, tmp_path / "reward.safetensors")
-    assert weights.hashes("reward.safetensors") == {"reward.safetensors": before}
+    state = CrossScorer().state_dict()
+    weights.save_state(state, tmp_path / "match.safetensors")
+    (before,) = weights.hashes("match.safetensors").values()
+    weights.save_state(state, tmp_path / "match.safetensors")
+    assert weights.hashes("match.safetensors") == {"match.safetensors": before}
     state["places"][0, 0] += 1
-    weights.save_state(state, tmp_path / "reward.safetensors")
-    (after,) = weights.hashes("reward.safetensors").values()
+    weights.save_state(state, tmp_path / "match.safetensors")
+    (after,) = weights.hashes("match.safetensors").values()
     assert after != before
 
 

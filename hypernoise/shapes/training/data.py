@@ -15,23 +15,24 @@ from hypernoise.pixels import to_images
 from hypernoise.shapes.captions import Description, random_description, scene_for
 from hypernoise.shapes.scenes import render
 from hypernoise.shapes.suite import HELD_OUT_PAIRS, may_train
-from hypernoise.shapes.vocabulary import FRAMES, tokenize
+from hypernoise.shapes.vocabulary import FRAMES, PAD, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 Drawn = TypeVar("Drawn")
 
 TASK_WEIGHTS = {
-    "single_object": 1.0,
-    "two_object": 1.0,
-    "counting": 2.0,
+    "single_object": 1.5,
+    "two_object": 2.0,
+    "counting": 2.5,
     "colors": 1.0,
     "position": 3.0,
-    "color_attr": 3.0,
+    "color_attr": 2.5,
     "colored_position": 1.5,
     "colored_counting": 1.0,
-    "scene": 1.0,
+    "scene": 0.7,
+    "arrangement": 0.7,
 }
 """How often each kind of caption is drawn: the hard tasks more often."""
 
@@ -45,10 +46,11 @@ class Batch:
     descriptions: list[Description]
 
 
-def random_caption(rng: np.random.Generator) -> tuple[Description, str]:
-    """A description that training may use, and the frame it may use it in."""
-    tasks = list(TASK_WEIGHTS)
-    weights = np.array(list(TASK_WEIGHTS.values()))
+def random_caption(
+    rng: np.random.Generator, tasks: Sequence[str] = tuple(TASK_WEIGHTS)
+) -> tuple[Description, str]:
+    """A description of some tasks that training may use, and the frame it may use it in."""
+    weights = np.array([TASK_WEIGHTS[task] for task in tasks])
     while True:
         description = random_description(rng, str(rng.choice(tasks, p=weights / weights.sum())))
         frame = str(rng.choice(FRAMES, p=[0.55, 0.15, 0.15, 0.15]))
@@ -101,6 +103,11 @@ def numbered(
 def batches(seed: int, size: int, start: int = 0, workers: int = 1) -> Iterator[Batch]:
     """Endless training batches from number `start` on."""
     return numbered(partial(random_batch, size=size), seed, start, workers)
+
+
+def trimmed(tokens: torch.Tensor) -> torch.Tensor:
+    """Tokens [B, T] cut to the longest caption among them, at least one."""
+    return tokens[:, : max(1, int((tokens != PAD).sum(1).max()))]
 
 
 @dataclass(frozen=True)

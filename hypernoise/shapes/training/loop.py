@@ -175,11 +175,13 @@ def train(
 ) -> Module:
     """Optimize `module` in place and return its exponential moving average.
 
-    `batches_from(step)` yields the batches from a step on, the same ones however often it is asked. A checkpoint
-    and a log (one JSON object a line: step, seconds, loss and what `loss_of` reports) are kept in `folder`;
-    called again, the training goes on from the checkpoint.
+    `batches_from(step)` yields the batches from a step on, the same ones however often it is asked; it is not asked
+    when nothing is left to do. A checkpoint and a log (one JSON object a line: step, seconds, loss and what
+    `loss_of` reports) are kept in `folder`; called again, the training goes on from the checkpoint.
     """
     training = Training(name, module, settings, folder)
+    if training.step == settings.steps:
+        return training.averaged  # type: ignore[return-value]
     began = time.perf_counter() - training.seconds
     steps = range(training.step, settings.steps)
     with _progress() as progress:

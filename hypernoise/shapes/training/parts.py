@@ -11,7 +11,7 @@ from rich.console import Console
 from hypernoise.errors import HnError
 from hypernoise.registry import nearest
 from hypernoise.shapes.training.autoencoder import train_autoencoder
-from hypernoise.shapes.training.reward import train_reward
+from hypernoise.shapes.training.rewards import train_clip, train_match
 from hypernoise.shapes.training.student import train_student
 from hypernoise.shapes.training.teacher import Denoiser, train_teacher
 from hypernoise.shapes.weights import save_model, save_state
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-PARTS = ("autoencoder", "teacher", "student", "reward")
+PARTS = ("autoencoder", "teacher", "student", "clip", "match")
 
 
 def _autoencoder(folder: Path) -> AutoencoderDC:
@@ -54,7 +54,8 @@ def _train(part: str, folder: Path, bundle: Path) -> None:
         save_state(student.text.state_dict(), bundle / "text_encoder.safetensors")
         save_model(student.transformer, bundle / "transformer")
     else:
-        save_state(train_reward(_autoencoder(folder), folder).state_dict(), bundle / "reward.safetensors")
+        scorer = {"clip": train_clip, "match": train_match}[part](_autoencoder(folder), folder)
+        save_state(scorer.state_dict(), bundle / f"{part}.safetensors")
 
 
 def train_parts(parts: Sequence[str], folder: Path, bundle: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from rich.progress import track
 
+from hypernoise.pixels import to_images, to_pixels
 from hypernoise.shapes.networks import LATENT_SHAPE
 from hypernoise.shapes.training.autoencoder import reconstruction_loss
-from hypernoise.shapes.training.data import random_text
+from hypernoise.shapes.training.data import random_text, trimmed
 from hypernoise.shapes.training.loop import LoopSettings, train
 from hypernoise.shapes.vocabulary import PAD, tokenize
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from hypernoise.shapes.training.teacher import Denoiser
 
-SETTINGS = LoopSettings(steps=1400, batch=96, seed=3, adam_rate=5e-4, muon_rate=0.006, ema=0.995)
+SETTINGS = LoopSettings(steps=2000, batch=128, seed=3, adam_rate=5e-4, muon_rate=0.006, ema=0.995)
 
-PAIRS = 16_384
+PAIRS = 32_768
 SOLVER_STEPS = 8
 GUIDANCE = 3.0
 GUIDED_BELOW = 0.9
@@ -47,25 +47,35 @@ FROM_NOISE = 0.75
 """Part of a batch that starts from pure noise, as one-step sampling does; the rest starts along the way."""
 
 
+DECODED = 48
+"""How many of a batch are also compared as images: decoding costs more than the student does."""
+
+
 @dataclass(frozen=True)
 class Trajectories:
-    """Noise, a point on the way with its time, and the end, float32 [N, C, H, W], and tokens int64 [N, T]."""
+    """Trajectories of the teacher.
+
+    Noise, a point on the way with its time, and the end, float32 [N, C, H, W]; tokens int64 [N, T]; the end's image,
+    uint8 [N, H, W, 3].
+    """
 
     noise: torch.Tensor
     middle: torch.Tensor
     times: torch.Tensor
     ends: torch.Tensor
     tokens: torch.Tensor
+    pixels: np.ndarray
 
     def batches(self, seed: int, size: int, start: int = 0) -> Iterator[tuple[torch.Tensor, ...]]:
-        """Endless random batches (x_s, s, end, tokens); batch number n depends on (seed, n) alone."""
+        """Endless random batches (x_s, s, end, tokens, image); batch number n depends on (seed, n) alone."""
         number = start
         while True:
             rng = np.random.default_rng((seed, number))
             rows = torch.from_numpy(rng.integers(len(self.tokens), size=size))
             first = torch.from_numpy(rng.random(size) < FROM_NOISE)
             points = torch.where(first[:, None, None, None], self.noise[rows], self.middle[rows])
-            yield points, self.times[rows].masked_fill(first, 1.0), self.ends[rows], self.tokens[rows]
+            times = self.times[rows].masked_fill(first, 1.0)
+            yield points, times, self.ends[rows], self.tokens[rows], to_images(self.pixels[rows[:DECODED]])
             number += 1
 
 
@@ -93,47 +103,47 @@ def solve(teacher: Denoiser, noise: torch.Tensor, tokens: torch.Tensor) -> list[
     return points
 
 
-def draw_trajectories(teacher: Denoiser, size: int, seed: int) -> Trajectories:
+def _decoded(autoencoder: AutoencoderDC, latents: torch.Tensor) -> torch.Tensor:
+    """Images [B, 3, H, W] in [-1, 1] of latents of unit scale."""
+    images: torch.Tensor = autoencoder.decode(latents / autoencoder.config.scaling_factor).sample
+    return images
+
+
+def draw_trajectories(teacher: Denoiser, autoencoder: AutoencoderDC, size: int, seed: int) -> Trajectories:
     """Solve `size` (a multiple of 128) trajectories of random training captions."""
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     columns: list[tuple[torch.Tensor, ...]] = []
+    pixels = []
     for _ in track(range(size // 128), description="solving trajectories"):
         tokens = torch.from_numpy(tokenize([random_text(rng) for _ in range(128)]))
-        points = torch.stack(solve(teacher, torch.randn(128, *LATENT_SHAPE, generator=generator), tokens))
+        points = torch.stack(
+            solve(teacher, torch.randn(128, *LATENT_SHAPE, generator=generator), trimmed(tokens))
+        )
         chosen = torch.from_numpy(rng.integers(1, SOLVER_STEPS, 128))
         middle = points[chosen, torch.arange(128)]
         columns.append((points[0], middle, 1 - chosen / SOLVER_STEPS, points[-1], tokens))
+        with torch.no_grad():
+            pixels.append(to_pixels(_decoded(autoencoder, points[-1]) / 2 + 0.5))
     noise, middle, times, ends, tokens = (torch.cat(column) for column in zip(*columns, strict=True))
-    return Trajectories(noise, middle, times.float(), ends, tokens)
+    return Trajectories(noise, middle, times.float(), ends, tokens, np.concatenate(pixels))
 
 
 def train_student(teacher: Denoiser, autoencoder: AutoencoderDC, folder: Path) -> Denoiser:
     """Distill and return the averaged student; the text encoder stays the teacher's."""
     student = copy.deepcopy(teacher).requires_grad_(requires_grad=True)
     student.text.requires_grad_(requires_grad=False)
-    autoencoder.requires_grad_(requires_grad=False)
-    trajectories = draw_trajectories(teacher.eval(), PAIRS, SETTINGS.seed)
 
-    def decode(latents: torch.Tensor) -> torch.Tensor:
-        images: torch.Tensor = autoencoder.decode(latents / autoencoder.config.scaling_factor).sample
-        return images
+    def batches_from(start: int) -> Iterator[tuple[torch.Tensor, ...]]:
+        trajectories = draw_trajectories(teacher.eval(), autoencoder, PAIRS, SETTINGS.seed)
+        return trajectories.batches(SETTINGS.seed, SETTINGS.batch, start)
 
     def loss_of(batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, dict[str, float]]:
-        points, times, ends, tokens = batch
-        velocity = student.velocity(points, times, student.text(tokens), STUDENT_GUIDANCE)
+        points, times, ends, tokens, images = batch
+        velocity = student.velocity(points, times, student.text(trimmed(tokens)), STUDENT_GUIDANCE)
         jumped = points - times[:, None, None, None] * velocity
         latent = F.huber_loss(jumped, ends, delta=0.5)
-        with torch.no_grad():
-            target = decode(ends)
-        image = reconstruction_loss(decode(jumped), target)
+        image = reconstruction_loss(_decoded(autoencoder, jumped[: len(images)]), images * 2 - 1)
         return latent + 0.5 * image, {"latent": float(latent.detach()), "image": float(image.detach())}
 
-    return train(
-        "student",
-        student,
-        loss_of,
-        partial(trajectories.batches, SETTINGS.seed, SETTINGS.batch),
-        SETTINGS,
-        folder,
-    )
+    return train("student", student, loss_of, batches_from, SETTINGS, folder)

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from hypernoise.shapes.networks import TRANSFORMER, TextEncoder, build_transformer
-from hypernoise.shapes.training.data import draw_pool
+from hypernoise.shapes.training.data import draw_pool, trimmed
 from hypernoise.shapes.training.loop import LoopSettings, train
 from hypernoise.shapes.vocabulary import PAD
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from diffusers import AutoencoderDC
@@ -80,17 +81,17 @@ def train_teacher(autoencoder: AutoencoderDC, folder: Path) -> Denoiser:
     torch.manual_seed(SETTINGS.seed)
     model = Denoiser()
 
-    pool = draw_pool(partial(latents_of, autoencoder), POOL_SIZE, SETTINGS.seed)
+    def batches_from(start: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        pool = draw_pool(partial(latents_of, autoencoder), POOL_SIZE, SETTINGS.seed)
+        return pool.batches(SETTINGS.seed, SETTINGS.batch, start)
 
     def loss_of(batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         latents, tokens = batch
         noise = torch.randn_like(latents)
         times = torch.sigmoid(0.4 + 1.2 * torch.randn(latents.shape[0]))
         mix = times[:, None, None, None]
-        text = model.text(drop_captions(tokens))
+        text = model.text(drop_captions(trimmed(tokens)))
         predicted = model.velocity((1 - mix) * latents + mix * noise, times, text)
         return (predicted - (noise - latents)).square().mean(), {}
 
-    return train(
-        "teacher", model, loss_of, partial(pool.batches, SETTINGS.seed, SETTINGS.batch), SETTINGS, folder
-    )
+    return train("teacher", model, loss_of, batches_from, SETTINGS, folder)
