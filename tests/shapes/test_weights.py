@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 
 from hypernoise.generators.shapes import ShapesGenerator
-from hypernoise.rewards.shapes import ShapesMatch
+from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
 from hypernoise.shapes import weights
 from hypernoise.shapes.networks import TextEncoder, build_transformer
 from hypernoise.shapes.scorers import CrossScorer
@@ -68,7 +68,7 @@ def test_a_stored_model_is_halved_on_disk(tmp_path: Path) -> None:
 
 
 def test_hashes_name_every_file_that_is_loaded() -> None:
-    known = ShapesGenerator.weights() | ShapesMatch.weights()
+    known = ShapesGenerator.weights() | ShapesClip.weights() | ShapesMatch.weights()
     configurations = {name(path) for path in weights.bundle().rglob("config.json")}
     assert set(known) == {name(path) for path in FILES} | configurations
     assert all(len(digest) == 64 for digest in known.values())
