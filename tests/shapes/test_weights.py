@@ -82,7 +82,7 @@ def test_hashes_change_with_the_content(tmp_path: Path, monkeypatch: pytest.Monk
     (before,) = weights.hashes("match.safetensors").values()
     weights.save_state(state, tmp_path / "match.safetensors")
     assert weights.hashes("match.safetensors") == {"match.safetensors": before}
-    state["places"][0, 0] += 1
+    state["trunk.positions"][0, 0] += 1
     weights.save_state(state, tmp_path / "match.safetensors")
     (after,) = weights.hashes("match.safetensors").values()
     assert after != before
