@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from hypernoise.errors import HnError
-from hypernoise.experiments.bench import Request, run
+from hypernoise.experiments.bench import Request, plan, run
+from hypernoise.experiments.environment import pick_device
 from hypernoise.registry import find
 from hypernoise.tables.budgets import publish_budgets
 
@@ -53,7 +54,12 @@ def _requests(request: Request, budgets: Sequence[int]) -> dict[tuple[str, int],
 
 
 def run_budgets(request: Request, budgets: Sequence[int], results: Path) -> None:
-    """Run every method with every budget, and write and draw how the score grows."""
+    """Run every method with every budget, and write and draw how the score grows.
+
+    Raises:
+        HnError: for the first thing that cannot be done, before anything is computed or written.
+    """
+    plan(request, pick_device(request.device))
     console = Console()
     done: dict[tuple[str, int], StoredRun] = {}
     for (method, budget), one in _requests(request, budgets).items():

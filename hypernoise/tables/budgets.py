@@ -6,13 +6,13 @@ import io
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from hypernoise.experiments.statistics import bootstrap_interval, paired_difference
 from hypernoise.files import write_atomically
+from hypernoise.tables import from_runs
+from hypernoise.tables.table1 import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,24 +27,22 @@ MARKERS = "osD^vP"
 
 def budget_rows(runs: Mapping[tuple[str, int], StoredRun]) -> pd.DataFrame:
     """One row a run, by (method, budget); ("base", 1) must be among them."""
-    base = runs["base", 1].scores
     rows = []
-    for (method, budget), run in runs.items():
-        score = bootstrap_interval(run.scores).overall
-        above = paired_difference(run.scores, base).overall
+    for (method, budget), row in zip(runs, from_runs.rows(list(runs.values())), strict=True):
+        above = row.delta or Estimate(0.0, 0.0, 0.0)
         rows.append(
             {
                 "method": method,
                 "budget": budget,
-                "nfe": float(np.mean([record["nfe"] for record in run.records])),
-                "seconds": float(np.median([cost["seconds"] for cost in run.store.costs()])),
-                "mean": score.mean,
-                "low": score.low,
-                "high": score.high,
-                "above_base": above.mean,
+                "nfe": row.nfe,
+                "seconds": row.seconds,
+                "mean": row.mean.value,
+                "low": row.mean.low,
+                "high": row.mean.high,
+                "above_base": above.value,
                 "above_base_low": above.low,
                 "above_base_high": above.high,
-                "images": score.images,
+                "images": row.prompts * row.seeds,
             }
         )
     return pd.DataFrame(rows)
