@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from hypernoise.errors import HnError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from PIL.Image import Image
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -31,6 +34,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise unwritable(path, error) from error
     finally:
         _forget(temporary)
+
+
+def write_png(path: Path, image: Image) -> None:
+    """Write an image as PNG, as `write_atomically` does."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    write_atomically(path, buffer.getvalue())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,6 @@ is finished when both files exist, the records written last; every file appears 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from hypernoise.errors import HnError
-from hypernoise.files import unwritable, write_atomically
+from hypernoise.files import unwritable, write_atomically, write_png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -178,9 +177,7 @@ class RunStore:
 
     def write_image(self, prompt_index: int, seed: int, pixels: np.ndarray) -> str:
         """Store uint8 [H, W, 3] as PNG and return the sha256 of its pixels."""
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, format="PNG")
-        write_atomically(self.image_path(prompt_index, seed), buffer.getvalue())
+        write_png(self.image_path(prompt_index, seed), Image.fromarray(pixels))
         return hashlib.sha256(pixels.tobytes()).hexdigest()
 
     def read_image(self, record: Record) -> np.ndarray:

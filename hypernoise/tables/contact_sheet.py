@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
 from hypernoise.experiments.benchmark import Prompt, spread
-from hypernoise.files import write_atomically
+from hypernoise.files import write_png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +54,7 @@ def contact_sheet(runs: Sequence[StoredRun], seed: int, rows: int, path: Path) -
         for column, (run, table) in enumerate(zip(runs, tables, strict=True)):
             x = _CAPTION + column * (_TILE + _GAP)
             _tile(sheet, draw, run, table[prompt.index, seed], (x, y))
-    buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG")
-    write_atomically(path, buffer.getvalue())
+    write_png(path, sheet)
 
 
 def _tile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import isnan
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from hypernoise.files import write_atomically
+from hypernoise.files import write_atomically, write_png
 from hypernoise.generators.shapes import ShapesGenerator
 from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
 from hypernoise.shapes.evaluation.failures import failures
@@ -37,7 +38,7 @@ def evaluate(scenes: int, results: Path) -> None:
     frame = pd.DataFrame([asdict(row) for row in rows])
     folder = results / "shapes"
     write_atomically(folder / "parts.csv", frame.round(4).to_csv(index=False).encode())
-    write_atomically(folder / "failures.png", failures(suite, candidates))
+    write_png(folder / "failures.png", failures(suite, candidates))
     console = Console()
     for part, group in frame.groupby("part", sort=False):
         console.print(_table(str(part), group))
@@ -51,5 +52,5 @@ def _table(part: str, rows: pd.DataFrame) -> Table:
     for column in ["", *wide.columns]:
         table.add_column(str(column))
     for what, row in wide.iterrows():
-        table.add_row(str(what), *(f"{value:.3f}" for value in row))
+        table.add_row(str(what), *("" if isnan(value) else f"{value:.3f}" for value in row))
     return table

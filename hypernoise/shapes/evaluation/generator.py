@@ -13,7 +13,7 @@ from hypernoise.shapes.evaluation.measured import Measured, estimate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernoise.shapes.evaluation.suite import Judged, Suite
+    from hypernoise.shapes.evaluation.suite import Drawn, Suite
 
 SEEDS = 4
 STEPS = (1, 2, 4)
@@ -34,10 +34,10 @@ def generator_scores(suite: Suite) -> list[Measured]:
     return rows
 
 
-def head_room(suite: Suite, candidates: Sequence[Judged]) -> list[Measured]:
+def head_room(suite: Suite, candidates: Sequence[Drawn]) -> list[Measured]:
     """What the judge itself could pick among the candidates, and how much that is above the first one."""
     base = suite.scores([candidates[0].right])
-    oracle = suite.scores([np.any([judged.right for judged in candidates], axis=0)])
+    oracle = suite.scores([np.any([drawn.right for drawn in candidates], axis=0)])
     name = f"best of {len(candidates)} by the judge"
     return [
         *_rows("head-room", name, bootstrap_interval(oracle)),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypernoise.rewards.shapes import ShapesReward
-    from hypernoise.shapes.evaluation.suite import Judged, Suite
+    from hypernoise.shapes.evaluation.suite import Drawn, Suite
 
 SEED = 2027
 MISSES = 4
@@ -58,11 +58,11 @@ def on_drawn_scenes(reward: ShapesReward, cases: int) -> list[Measured]:
 
 
 @torch.no_grad()
-def on_generated_images(reward: ShapesReward, candidates: Sequence[Judged]) -> list[Measured]:
+def on_generated_images(reward: ShapesReward, candidates: Sequence[Drawn]) -> list[Measured]:
     """The same for generated images of the suite that are right, the first right candidate of each prompt."""
     rng = np.random.default_rng(SEED)
-    verdicts = np.stack([judged.right for judged in candidates])
-    images = np.stack([judged.images for judged in candidates])
+    verdicts = np.stack([drawn.right for drawn in candidates])
+    images = np.stack([drawn.images for drawn in candidates])
     right = {}
     for kind in NEGATIVES:
         pairs: list[tuple[Description, Description]] = []
@@ -77,14 +77,14 @@ def on_generated_images(reward: ShapesReward, candidates: Sequence[Judged]) -> l
 
 
 @torch.no_grad()
-def agreement(reward: ShapesReward, suite: Suite, candidates: Sequence[Judged]) -> list[Measured]:
+def agreement(reward: ShapesReward, suite: Suite, candidates: Sequence[Drawn]) -> list[Measured]:
     """Share of pairs of one prompt's images, one right and one wrong, of which the reward prefers the right one.
 
     Prompts whose images are all right or all wrong have no such pair; each other prompt counts once.
     """
     text = reward.encode([prompt.text for prompt in suite.prompts])
-    scores = np.stack([reward.score(to_images(judged.images), text).numpy() for judged in candidates])
-    verdicts = np.stack([judged.right for judged in candidates])
+    scores = np.stack([reward.score(to_images(drawn.images), text).numpy() for drawn in candidates])
+    verdicts = np.stack([drawn.right for drawn in candidates])
     columns: list[tuple[str, int, int, float]] = []
     for prompt in suite.prompts:
         own, right = scores[:, prompt.index], verdicts[:, prompt.index]
@@ -97,7 +97,7 @@ def agreement(reward: ShapesReward, suite: Suite, candidates: Sequence[Judged]) 
 
 
 def reward_rows(
-    rewards: Sequence[ShapesReward], suite: Suite, candidates: Sequence[Judged], cases: int
+    rewards: Sequence[ShapesReward], suite: Suite, candidates: Sequence[Drawn], cases: int
 ) -> list[Measured]:
     """All of the above for each reward."""
     rows: list[Measured] = []

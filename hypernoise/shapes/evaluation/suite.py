@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Drawn:
     """Images uint8 [P, 32, 32, 3] of the suite's P prompts from one noise each, and whether each is right, [P]."""
 
     images: np.ndarray
@@ -37,7 +37,7 @@ class Suite:
         self.condition = generator.encode([prompt.text for prompt in self.prompts])
 
     @torch.no_grad()
-    def draw(self, seed: int, candidate: int = 0, steps: int = 1) -> Judged:
+    def draw(self, seed: int, candidate: int = 0, steps: int = 1) -> Drawn:
         """One judged image a prompt, from the noise that `hn bench` gives the same seed and candidate."""
         shape = self.generator.latent_shape
         noise = [candidate_noise(shape, seed, prompt.index, candidate) for prompt in self.prompts]
@@ -46,7 +46,7 @@ class Suite:
             return torch.stack([step_noise(shape, seed, prompt.index, step) for prompt in self.prompts])
 
         images = to_pixels(self.generator.generate(torch.stack(noise), self.condition, steps, noise_of))
-        return Judged(
+        return Drawn(
             images, np.array([found.score for found in self.judge(list(images), self.prompts)]) >= 0.5
         )
 
