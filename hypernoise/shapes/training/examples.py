@@ -84,7 +84,7 @@ def cells(scene: Scene) -> np.ndarray:
 def _near_miss(
     rng: np.random.Generator, description: Description, frame: str, kinds: Sequence[str] = NEGATIVES
 ) -> Description:
-    """A wrong caption that training may use in this frame, a swap in two of three cases where one is possible."""
+    """A wrong caption that training may use in this frame, where possible more often a swap than anything else."""
     while True:
         kind = str(rng.choice(SWAPS if rng.random() < 0.5 else kinds))
         wrong = negative(rng, description, kind)
