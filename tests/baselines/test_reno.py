@@ -35,7 +35,7 @@ def trajectory(batch: Batch, settings: RenoSettings) -> list[Evaluation]:
         images = batch.generate(noise)
         return images, batch.reward.score(images, batch.texts)
 
-    return list(optimize(evaluate, batch.noise(), settings))
+    return list(optimize(evaluate, batch.noise().to(batch.condition.tensors["embeddings"]), settings))
 
 
 def test_the_adapter_reads_prompts_as_the_published_run_did(published: Published) -> None:
@@ -96,10 +96,10 @@ def test_defaults_are_the_published_ones(published: Published) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_trajectories_of_a_batch_are_independent(batch_of: Callable[..., Batch], steps: int) -> None:
-    together = trajectory(batch_of(SAMPLES, steps), STRONG)
+def test_trajectories_of_a_batch_are_independent(precise_batch_of: Callable[..., Batch], steps: int) -> None:
+    together = trajectory(precise_batch_of(SAMPLES, steps), STRONG)
     for i, sample in enumerate(SAMPLES):
-        alone = trajectory(batch_of([sample], steps), STRONG)
+        alone = trajectory(precise_batch_of([sample], steps), STRONG)
         for ours, theirs in zip(alone, together, strict=True):
             torch.testing.assert_close(ours.noise[0], theirs.noise[i], atol=1e-3, rtol=0)
             torch.testing.assert_close(ours.rewards[0], theirs.rewards[i], atol=1e-2, rtol=1e-2)
