@@ -1,0 +1,1 @@
+"""The prompt sets that noise hypernetworks are trained on."""
