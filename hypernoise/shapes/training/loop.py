@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from hypernoise.errors import HnError
-from hypernoise.files import write_atomically
+from hypernoise.progress import training_progress
+from hypernoise.step_log import StepLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +38,7 @@ class LoopSettings:
     batch: int = 128
     seed: int = 0
     adam_rate: float = 2e-3
+    adam_betas: tuple[float, float] = (0.9, 0.99)
     muon_rate: float = 0.02
     weight_decay: float = 0.01
     warmup: int = 100
@@ -59,7 +59,9 @@ def _optimizers(module: nn.Module, settings: LoopSettings) -> list[torch.optim.O
     matrices = [p for p in parameters if p.ndim == 2 and min(p.shape) > 8 and id(p) not in embeddings]
     chosen = {id(p) for p in matrices}
     others = [p for p in parameters if id(p) not in chosen]
-    adam = torch.optim.AdamW(others, settings.adam_rate, (0.9, 0.99), weight_decay=settings.weight_decay)
+    adam = torch.optim.AdamW(
+        others, settings.adam_rate, settings.adam_betas, weight_decay=settings.weight_decay
+    )
     if not matrices or settings.muon_rate == 0:
         adam.add_param_group({"params": matrices})
         return [adam]
@@ -67,16 +69,6 @@ def _optimizers(module: nn.Module, settings: LoopSettings) -> list[torch.optim.O
         matrices, settings.muon_rate, weight_decay=settings.weight_decay, adjust_lr_fn="original"
     )
     return [adam, muon]
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[logs]}"),
-        TimeRemainingColumn(),
-    )
 
 
 class Training:
@@ -92,22 +84,11 @@ class Training:
         self.step, self.seconds = 0, 0.0
         self.smooth: dict[str, float] = {}
         self._resume()
-        self._forget_later_rows()
+        self.log = StepLog(folder / f"{name}.jsonl", self.step)
 
     @property
     def _checkpoint(self) -> Path:
         return self.folder / f"{self.name}.pt"
-
-    @property
-    def _log(self) -> Path:
-        return self.folder / f"{self.name}.jsonl"
-
-    def _forget_later_rows(self) -> None:
-        """Drop the log's rows of steps after the checkpoint: they will be taken and logged again."""
-        if self._log.exists():
-            whole = [line for line in self._log.read_text().splitlines() if line.endswith("}")]
-            kept = [line + "\n" for line in whole if json.loads(line)["step"] <= self.step]
-            write_atomically(self._log, "".join(kept).encode())
 
     def _resume(self) -> None:
         if not self._checkpoint.exists():
@@ -160,8 +141,7 @@ class Training:
         if self.step % LOG_EVERY == 0:
             row = {"step": self.step, "seconds": round(self.seconds, 1)}
             row |= {key: round(value, 5) for key, value in self.smooth.items()}
-            with self._log.open("a") as log:
-                log.write(json.dumps(row) + "\n")
+            self.log.write(row)
         return " ".join(f"{key} {value:.4f}" for key, value in self.smooth.items())
 
 
@@ -184,7 +164,7 @@ def train(
         return training.averaged  # type: ignore[return-value]
     began = time.perf_counter() - training.seconds
     steps = range(training.step, settings.steps)
-    with _progress() as progress:
+    with training_progress() as progress:
         task = progress.add_task(name, total=settings.steps, completed=training.step, logs="")
         for _, batch in zip(steps, batches_from(training.step), strict=False):
             loss, logs = loss_of(batch)
