@@ -14,7 +14,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_X0, _CANDIDATE, _STEP = 0, 1, 2
+_X0, _CANDIDATE, _STEP, _TRAINING = 0, 1, 2, 3
 
 
 def _normal(shape: Sequence[int], *key: int) -> torch.Tensor:
@@ -38,3 +38,8 @@ def candidate_noise(shape: Sequence[int], seed: int, prompt_index: int, candidat
 def step_noise(shape: Sequence[int], seed: int, prompt_index: int, step: int) -> torch.Tensor:
     """Noise that a multi-step sampler adds to one sample before its n-th step."""
     return _normal(shape, seed, prompt_index, _STEP, step)
+
+
+def training_noise(shape: Sequence[int], seed: int, sample: int) -> torch.Tensor:
+    """Initial noise of the n-th sample of a training, never one that an experiment starts from."""
+    return _normal(shape, seed, sample, _TRAINING)

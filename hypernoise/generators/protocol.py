@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
+    from torch import nn
 
 StepNoise = Callable[[int], "torch.Tensor"]
 """Noise [B, C, H, W] that a multi-step sampler adds before its n-th call of the denoiser, n from 1."""
@@ -32,8 +35,18 @@ class Generator(Protocol):
     world: ClassVar[str]
     suites: ClassVar[tuple[str, ...]]
     default_rewards: ClassVar[Mapping[str, float]]
+    adapters: ClassVar[Mapping[str, Path]]
+    """The adapter that each method uses where the user names none."""
+    last_layer: ClassVar[str]
+    """Name of the denoiser's last layer."""
     latent_shape: tuple[int, ...]
     parameters: int
+    device: torch.device
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """The network that adapters are attached to."""
+        ...
 
     @classmethod
     def load(cls, device: torch.device) -> Generator:
@@ -47,6 +60,13 @@ class Generator(Protocol):
 
     def encode(self, prompts: Sequence[str]) -> Encoded:
         """Encode prompts; the only step that depends on the text alone."""
+        ...
+
+    def predict(self, x0: torch.Tensor, condition: Encoded) -> torch.Tensor:
+        """The denoiser's output, as it is, for x0 [B, *latent_shape] at its noisiest timestep; differentiable.
+
+        A noise hypernetwork is this call with an adapter on.
+        """
         ...
 
     def generate(

@@ -57,21 +57,25 @@ class ScmSampler(nn.Module):
         self.sigma_data = sigma_data
         self.guidance_scale = guidance_scale
 
+    def output(self, flow_input: torch.Tensor, condition: Encoded, s: float) -> torch.Tensor:
+        """The transformer's output [B, C, H, W] as it is, for x_s of unit scale."""
+        size = (flow_input.shape[0],)
+        guidance = self.guidance_scale * self.transformer.config.guidance_embeds_scale
+        output: torch.Tensor = self.transformer(
+            flow_input,
+            encoder_hidden_states=condition.tensors["embeddings"],
+            encoder_attention_mask=condition.tensors["mask"],
+            timestep=flow_input.new_full(size, s),
+            guidance=flow_input.new_full(size, guidance),
+            return_dict=False,
+        )[0]
+        return output
+
     def denoise(self, latents: torch.Tensor, condition: Encoded, angle: float) -> torch.Tensor:
         """The consistency function: predicted clean latents [B, C, H, W], scaled as `latents` by sigma_data."""
         s = flow_time(angle)
         flow_input = latents / self.sigma_data * math.hypot(s, 1 - s)
-        batch = latents.shape[0]
-        output = self.transformer(
-            flow_input,
-            encoder_hidden_states=condition.tensors["embeddings"],
-            encoder_attention_mask=condition.tensors["mask"],
-            timestep=latents.new_full((batch,), s),
-            guidance=latents.new_full(
-                (batch,), self.guidance_scale * self.transformer.config.guidance_embeds_scale
-            ),
-            return_dict=False,
-        )[0]
+        output = self.output(flow_input, condition, s)
         velocity = self.sigma_data * trigflow_velocity(flow_input, output, s)
         return math.cos(angle) * latents - math.sin(angle) * velocity
 

@@ -15,6 +15,9 @@ from hypernoise.shapes.weights import bundle, hashes, load_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from torch import nn
 
     from hypernoise.generators.protocol import StepNoise
 
@@ -26,6 +29,10 @@ class ShapesGenerator:
     world: ClassVar[str] = "shapes"
     suites: ClassVar[tuple[str, ...]] = ("shapes",)
     default_rewards: ClassVar[Mapping[str, float]] = {"shapes-match": 1.0}
+    adapters: ClassVar[Mapping[str, Path]] = {
+        method: bundle() / method for method in ("hypernoise", "lora-finetune")
+    }
+    last_layer: ClassVar[str] = "proj_out"
     latent_shape: tuple[int, ...] = LATENT_SHAPE
 
     def __init__(self, text_encoder: TextEncoder, sampler: ScmSampler, device: torch.device) -> None:
@@ -55,6 +62,15 @@ class ShapesGenerator:
         tokens = torch.from_numpy(tokenize(list(prompts))).to(self.device)
         embeddings, mask = self.text_encoder(tokens)
         return Encoded({"embeddings": embeddings, "mask": mask})
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """The SANA transformer."""
+        return self.sampler.transformer
+
+    def predict(self, x0: torch.Tensor, condition: Encoded) -> torch.Tensor:
+        """The transformer's output [B, 8, 8, 8] for x0 at time 1."""
+        return self.sampler.output(x0, condition, s=1.0)
 
     def generate(
         self, x0: torch.Tensor, condition: Encoded, steps: int = 1, step_noise: StepNoise | None = None

@@ -54,6 +54,9 @@ class Ensemble:
 
     def score(self, images: torch.Tensor, texts: Texts) -> torch.Tensor:
         """The weighted sum [B], differentiable in the images."""
-        parts = self.parts(images, texts)
+        return self.weighted(self.parts(images, texts))
+
+    def weighted(self, parts: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The weighted sum [B] of what `parts` returns."""
         scores = [self.weights[name] * part for name, part in parts.items()]
         return sum(scores[1:], start=scores[0])

@@ -1,0 +1,1 @@
+"""The paper: noise hypernetworks, their objective and their training."""
