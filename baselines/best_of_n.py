@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from hypernoise.methods import Outcome, Spent, better
+from hypernoise.methods import Method, Outcome, Spent, better
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ class BestOfNSettings:
             raise ValueError("n must be at least 1")
 
 
-class BestOfN:
+class BestOfN(Method):
     """Candidate 0 is x0 itself, so the reward is never below base's; a tie keeps the earlier candidate."""
 
     name: ClassVar[str] = "best-of-n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from hypernoise.methods import Outcome, Spent, better
+from hypernoise.methods import Method, Outcome, Spent, better
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -92,7 +92,7 @@ def optimize(
     yield Evaluation(noise.detach(), images, rewards, None)
 
 
-class Reno:
+class Reno(Method):
     """The image of the highest reward on each sample's trajectory; a tie keeps the earlier one."""
 
     name: ClassVar[str] = "reno"

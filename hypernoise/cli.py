@@ -20,6 +20,10 @@ app = typer.Typer(
     "The embedded world `shapes` works anywhere, without a GPU or a download: "
     "`hn bench geneval --model shapes --method base --method best-of-n`.",
 )
+train_app = typer.Typer(
+    no_args_is_help=True, help="Train a noise hypernetwork, or fine-tune the generator directly, on a reward."
+)
+app.add_typer(train_app, name="train")
 shapes_app = typer.Typer(no_args_is_help=True, help="The embedded world: train its parts, measure them.")
 app.add_typer(shapes_app, name="shapes")
 
@@ -191,11 +195,98 @@ def prompts(
         typer.echo(json.dumps(prompt.metadata))
 
 
+Preset = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Named settings, such as table4-sana-sprint.", show_default="the model's own"),
+]
+Prompts = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--prompts",
+        help="Prompt set or text file to train on; repeat for several. `hn ls prompts` lists the sets.",
+        show_default="shapes-train",
+    ),
+]
+TrainChanges = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--set", help="Change one setting of the preset, as SETTING=VALUE; may be repeated."),
+]
+Output = Annotated[
+    Path, typer.Option(help="Folder of adapter, logs and checkpoint; a stopped training goes on from there.")
+]
+AllowOverlap = Annotated[bool, typer.Option(help="Train on prompts that benchmarks evaluate with.")]
+
+
+def _train(
+    kind: str,
+    model: str,
+    preset: str | None,
+    prompts: list[str] | None,
+    reward: list[str] | None,
+    change: list[str] | None,
+    output: Path,
+    device: str,
+    allow_overlap: bool,
+) -> None:
+    from hypernoise.noise.training import TrainRequest, run_training  # noqa: PLC0415
+
+    sets = prompts or ["shapes-train"]
+    run_training(
+        TrainRequest(kind, model, preset, sets, reward or [], change or [], output, device, allow_overlap)
+    )
+
+
+@train_app.command("hypernoise", epilog="Example: `hn train hypernoise --model shapes --output my-adapter`")
+def train_hypernoise(
+    output: Output,
+    model: Model = "shapes",
+    preset: Preset = None,
+    prompts: Prompts = None,
+    reward: Rewards = None,
+    change: TrainChanges = None,
+    device: Device = "auto",
+    allow_overlap: AllowOverlap = False,
+) -> None:
+    """Train a noise hypernetwork on a reward (the paper's Algorithm 1); the generator stays as it is."""
+    _train("hypernoise", model, preset, prompts, reward, change, output, device, allow_overlap)
+
+
+@train_app.command("lora", epilog="Example: `hn train lora --model shapes --output my-finetune`")
+def train_lora(
+    output: Output,
+    model: Model = "shapes",
+    preset: Preset = None,
+    prompts: Prompts = None,
+    reward: Rewards = None,
+    change: TrainChanges = None,
+    device: Device = "auto",
+    allow_overlap: AllowOverlap = False,
+) -> None:
+    """Fine-tune the generator itself on a reward by LoRA: the baseline that the paper compares with."""
+    _train("lora", model, preset, prompts, reward, change, output, device, allow_overlap)
+
+
+@app.command(epilog="Example: `hn diagnose hypernoise/shapes/bundle/hypernoise`")
+def diagnose(
+    adapter: Annotated[Path, typer.Argument(help="Folder of a trained noise hypernetwork.")],
+    model: Model = "shapes",
+    samples: Annotated[int, typer.Option(min=2, help="Samples of x0 and prompts to measure on.")] = 16,
+    prompts: Prompts = None,
+    device: Device = "auto",
+) -> None:
+    """Measure the KL divergence that equation 10 approximates, its parts, and whether Theorem 1 applies."""
+    from hypernoise.noise.diagnosis import run_diagnosis  # noqa: PLC0415
+
+    run_diagnosis(adapter, model, samples, prompts or ["shapes-train"], device)
+
+
 @shapes_app.command("train", epilog="Example: `hn shapes train --folder training`")
 def shapes_train(
     part: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="autoencoder, teacher, student, clip or match; repeat.", show_default="all"),
+        typer.Option(
+            help="autoencoder, teacher, student, adversarial, clip or match; repeat.", show_default="all"
+        ),
     ] = None,
     folder: Annotated[
         Path, typer.Option(help="Folder of checkpoints and logs; a stopped training goes on from there.")

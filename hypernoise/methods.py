@@ -1,18 +1,22 @@
-"""What a method is: a way to get an image from (generator, prompt, x0). And the simplest one, `base`."""
+"""What a method is: a way to get an image from (generator, prompt, x0). And `base` and `hypernoise`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 
+from hypernoise.errors import HnError
 from hypernoise.experiments.noise import candidate_noise, step_noise
+from hypernoise.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypernoise.generators.protocol import Encoded, Generator
+    from hypernoise.noise.hypernetwork import NoiseHypernetwork
     from hypernoise.rewards.ensemble import Ensemble, Texts
 
 
@@ -80,8 +84,18 @@ class Method(Protocol):
 
     def __init__(self, settings: Any) -> None: ...
 
+    def weights(self, model: type[Generator]) -> dict[str, str]:
+        """sha256 of the weights that the method brings to a model, by name; none unless it says so."""
+        del model
+        return {}
+
+    def attach(self, generator: Generator) -> int:
+        """Get ready for the one generator to be used; returns how many weights the method adds, none by default."""
+        del generator
+        return 0
+
     def __call__(self, batch: Batch) -> Outcome:
-        """Make one image for each sample of the batch."""
+        """Make one image for each sample of the batch, after `attach`."""
         ...
 
 
@@ -95,7 +109,7 @@ class BaseSettings:
     """The base method has nothing to set."""
 
 
-class Base:
+class Base(Method):
     """The generator as it is: x0 to image."""
 
     name: ClassVar[str] = "base"
@@ -109,3 +123,67 @@ class Base:
     def __call__(self, batch: Batch) -> Outcome:
         """Generate from x0."""
         return Outcome(batch.generate(batch.noise()), Spent(nfe=batch.steps))
+
+
+@dataclass(frozen=True)
+class AdapterSettings:
+    """Folder of the trained adapter; empty for the one that comes with the model."""
+
+    adapter: str = ""
+
+
+def adapter_folder(settings: AdapterSettings, model: type[Generator], method: str) -> Path:
+    """Where a method's adapter for a model lies.
+
+    Raises:
+        HnError: if none was given and the model comes with none, or there is no such folder.
+    """
+    own = model.adapters.get(method)
+    folder = Path(settings.adapter) if settings.adapter else own
+    if folder is None:
+        raise HnError(
+            f"No {method} adapter comes with {model.name}: train one with `hn train` and give its folder "
+            f"by --set {method}.adapter=FOLDER."
+        )
+    if not folder.is_dir():
+        raise HnError(f"There is no adapter folder {folder}; give another by --set {method}.adapter=FOLDER.")
+    return folder
+
+
+def adapter_weights(folder: Path) -> dict[str, str]:
+    """sha256 of an adapter's files, for `Method.weights`."""
+    files = sorted(folder.glob("adapter_*"))
+    return {path.name: sha256_of(path) for path in files}
+
+
+class HyperNoise(Method):
+    """The image of modulated noise x0 + f_φ(x0), equation 6; f_φ is asked once, however many steps follow."""
+
+    name: ClassVar[str] = "hypernoise"
+    presets: ClassVar[Mapping[str, AdapterSettings]] = {"paper": AdapterSettings()}
+    budget: ClassVar[str | None] = None
+
+    _network: NoiseHypernetwork
+
+    def __init__(self, settings: AdapterSettings) -> None:
+        self.settings = settings
+
+    def weights(self, model: type[Generator]) -> dict[str, str]:
+        """The adapter's files."""
+        return adapter_weights(adapter_folder(self.settings, model, self.name))
+
+    def attach(self, generator: Generator) -> int:
+        """Load the adapter onto the generator's denoiser, once."""
+        from hypernoise.noise.hypernetwork import NoiseHypernetwork  # noqa: PLC0415
+
+        if not hasattr(self, "_network"):
+            folder = adapter_folder(self.settings, type(generator), self.name)
+            self._network = NoiseHypernetwork.load(generator, folder)
+        return self._network.adapter.size
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Outcome:
+        """Modulate x0, then generate; NFE as the paper counts it, steps + 1."""
+        x0 = batch.noise()
+        images = batch.generate(x0 + self._network(x0, batch.condition))
+        return Outcome(images, Spent(nfe=batch.steps + 1))

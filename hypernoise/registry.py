@@ -15,6 +15,8 @@ from hypernoise.errors import HnError
 GENERATORS = {"shapes": "hypernoise.generators.shapes:ShapesGenerator"}
 METHODS = {
     "base": "hypernoise.methods:Base",
+    "hypernoise": "hypernoise.methods:HyperNoise",
+    "lora-finetune": "baselines.lora_finetune:LoraFinetune",
     "best-of-n": "baselines.best_of_n:BestOfN",
     "reno": "baselines.reno:Reno",
 }

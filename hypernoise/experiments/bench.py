@@ -76,7 +76,12 @@ def find_benchmark(name: str, suite: str) -> Benchmark:
     return benchmark
 
 
-def _weights(texts: Sequence[str], default: Mapping[str, float]) -> dict[str, float]:
+def reward_weights(texts: Sequence[str], default: Mapping[str, float]) -> dict[str, float]:
+    """Rewards given as NAME=WEIGHT, or the default ones where none are.
+
+    Raises:
+        HnError: if one cannot be read, is unknown or named twice.
+    """
     weights: dict[str, float] = {}
     for text in texts:
         name, _, value = text.partition("=")
@@ -116,10 +121,13 @@ def _method(text: str, changes: Mapping[str, Mapping[str, str]]) -> tuple[Method
     return kind(settings), preset if settings == kind.presets[preset] else preset + CHANGED, settings
 
 
-def _plan(common: RunSettings, text: str, changes: Mapping[str, Mapping[str, str]]) -> Plan:
+def _plan(
+    common: RunSettings, text: str, changes: Mapping[str, Mapping[str, str]], model: type[Generator]
+) -> Plan:
     method, preset, settings = _method(text, changes)
     name = text.partition(":")[0]
-    return Plan(replace(common, method=name, preset=preset, method_settings=as_dict(settings)), method)
+    everything = as_dict(settings) | method.weights(model)
+    return Plan(replace(common, method=name, preset=preset, method_settings=everything), method)
 
 
 def _files(model: type[Generator], rewards: Iterable[str]) -> dict[str, str]:
@@ -150,7 +158,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
     if len(set(names)) < len(names):
         raise HnError("A method is named twice; run its variants in separate commands.")
     changes = _changes(request.changes, names)
-    rewards = _weights(request.rewards, model.default_rewards)
+    rewards = reward_weights(request.rewards, model.default_rewards)
     common = RunSettings(
         model=request.model,
         method="",
@@ -169,7 +177,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         weights=_files(model, rewards),
         versions=versions(),
     )
-    return [_plan(common, text, changes) for text in request.methods], prompts, benchmark
+    return [_plan(common, text, changes, model) for text in request.methods], prompts, benchmark
 
 
 def _progress(console: Console) -> Progress:

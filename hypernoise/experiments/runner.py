@@ -143,21 +143,22 @@ def execute(
         HnError: if another process works on the run, what is stored is damaged, or something cannot be written.
     """
     with store.locked():
-        _check_manifest(settings, bench, store)
+        _check_manifest(settings, bench, method, store)
         by_index = {prompt.index: prompt for prompt in prompts}
         planned = pieces(prompts, settings)
         stored = {piece.number for piece in planned if store.has_piece(piece)}
         if len(stored) < len(planned):
             _check_machine(bench, store)
+            method.attach(bench.generator)
         for piece in planned:
             if piece.number not in stored:
                 _do_piece(piece, method, bench, by_index, store, settings.steps)
             advance(len(piece.samples))
 
 
-def _check_manifest(settings: RunSettings, bench: Workbench, store: RunStore) -> None:
+def _check_manifest(settings: RunSettings, bench: Workbench, method: Method, store: RunStore) -> None:
     if not store.manifest_path.exists():
-        store.write_manifest(_manifest(settings, bench))
+        store.write_manifest(_manifest(settings, bench, method))
     elif store.manifest()["run"] != settings.run:
         raise HnError(f"{store.manifest_path} belongs to another run; delete {store.folder} and run again.")
 
@@ -175,11 +176,11 @@ def _check_machine(bench: Workbench, store: RunStore) -> None:
         )
 
 
-def _manifest(settings: RunSettings, bench: Workbench) -> dict[str, Any]:
+def _manifest(settings: RunSettings, bench: Workbench, method: Method) -> dict[str, Any]:
     return {
         "run": settings.run,
         "settings": asdict(settings),
-        "parameters": bench.generator.parameters,
+        "parameters": bench.generator.parameters + method.attach(bench.generator),
         "machine": machine(bench.device),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

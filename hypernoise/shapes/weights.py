@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file, save
 
-from hypernoise.files import write_atomically
+from hypernoise.files import sha256_of, write_atomically
 
 if TYPE_CHECKING:
     import torch
@@ -44,5 +43,5 @@ def hashes(*names: str) -> dict[str, str]:
     for name in names:
         path = bundle() / name
         for file in [path] if path.is_file() else sorted(path.iterdir()):
-            found[str(file.relative_to(bundle()))] = hashlib.sha256(file.read_bytes()).hexdigest()
+            found[str(file.relative_to(bundle()))] = sha256_of(file)
     return found

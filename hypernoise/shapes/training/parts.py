@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.registry import nearest
+from hypernoise.shapes.training.adversarial import train_adversarial
 from hypernoise.shapes.training.autoencoder import train_autoencoder
 from hypernoise.shapes.training.rewards import train_clip, train_match
 from hypernoise.shapes.training.student import train_student
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-PARTS = ("autoencoder", "teacher", "student", "clip", "match")
+PARTS = ("autoencoder", "teacher", "student", "adversarial", "clip", "match")
 
 
 def _autoencoder(folder: Path) -> AutoencoderDC:
@@ -30,9 +31,9 @@ def _autoencoder(folder: Path) -> AutoencoderDC:
     return model.to(memory_format=torch.channels_last).eval().requires_grad_(requires_grad=False)
 
 
-def _teacher(folder: Path) -> Denoiser:
+def _denoiser(path: Path) -> Denoiser:
     model = Denoiser()
-    model.load_state_dict(torch.load(_needed(folder / "teacher-final.pt"), weights_only=True))
+    model.load_state_dict(torch.load(_needed(path), weights_only=True))
     return model
 
 
@@ -50,7 +51,11 @@ def _train(part: str, folder: Path, bundle: Path) -> None:
     elif part == "teacher":
         torch.save(train_teacher(_autoencoder(folder), folder).state_dict(), folder / "teacher-final.pt")
     elif part == "student":
-        student = train_student(_teacher(folder), _autoencoder(folder), folder)
+        student = train_student(_denoiser(folder / "teacher-final.pt"), _autoencoder(folder), folder)
+        torch.save(student.state_dict(), folder / "student-final.pt")
+    elif part == "adversarial":
+        before = _denoiser(folder / "student-final.pt")
+        student = train_adversarial(before, _autoencoder(folder), folder)
         save_state(student.text.state_dict(), bundle / "text_encoder.safetensors")
         save_model(student.transformer, bundle / "transformer")
     else:
