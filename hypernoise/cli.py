@@ -128,6 +128,30 @@ def budgets(
     run_budgets(request, numbers(budget), results)
 
 
+@app.command(epilog="Example: `hn reproduce table8 --model shapes`")
+def reproduce(
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="Table or figure, such as table8.", show_default=False),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List what can be made, and end.")] = False,
+    model: Model = "shapes",
+    seeds: Seeds = "4",
+    limit: Limit = None,
+    batch: BatchSize = 40,
+    device: Device = "auto",
+    results: Results = RESULTS,
+) -> None:
+    """Make a table or figure of the paper anew, the paper's numbers beside those measured here."""
+    from hypernoise.experiments.reproduce import CLAIMS, Setting, reproduce  # noqa: PLC0415
+
+    if listed or name is None:
+        for each, claim in CLAIMS.items():
+            typer.echo(f"{each}\t{claim.shows}")
+        return
+    reproduce(name, Setting(model, seeds, limit, batch, device), results)
+
+
 @app.command(epilog="Example: `hn table 1 --world shapes`")
 def table(
     number: Annotated[int, typer.Argument(help="Number of the paper's table; 1 so far.")],
@@ -163,7 +187,7 @@ def show(
 
 @app.command("ls", epilog="Example: `hn ls methods`")
 def ls(
-    what: Annotated[str, typer.Argument(help="models, methods, rewards, benchmarks or runs.")],
+    what: Annotated[str, typer.Argument(help="models, methods, rewards, benchmarks, prompts or runs.")],
     results: Results = RESULTS,
 ) -> None:
     """List what there is."""
@@ -173,10 +197,16 @@ def ls(
         from hypernoise.tables.from_runs import stored_runs  # noqa: PLC0415
 
         found = [run.name for run in stored_runs(results)]
+    elif what == "prompts":
+        from hypernoise.prompts.sets import CATALOGUE  # noqa: PLC0415
+
+        found = list(CATALOGUE)
     elif what.removesuffix("s") in KINDS:
         found = names(what.removesuffix("s"))
     else:
-        raise HnError(f"hn ls knows no {what!r}: {nearest(what, [*(f'{kind}s' for kind in KINDS), 'runs'])}")
+        raise HnError(
+            f"hn ls knows no {what!r}: {nearest(what, [*(f'{kind}s' for kind in KINDS), 'prompts', 'runs'])}"
+        )
     for name in found:
         typer.echo(name)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import pandas as pd
-from matplotlib.figure import Figure
 from rich.table import Table
 
 from hypernoise.files import write_atomically
 from hypernoise.tables import from_runs
+from hypernoise.tables.plots import MARKERS, drawing
 from hypernoise.tables.table1 import Estimate
 
 if TYPE_CHECKING:
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hypernoise.tables.from_runs import StoredRun
-
-MARKERS = "osD^vP"
 
 
 def budget_rows(runs: Mapping[tuple[str, int], StoredRun]) -> pd.DataFrame:
@@ -50,9 +46,8 @@ def budget_rows(runs: Mapping[tuple[str, int], StoredRun]) -> pd.DataFrame:
 
 def figure(rows: pd.DataFrame) -> bytes:
     """The score against the number of images tried, logarithmic, with 95% intervals, as PNG."""
-    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
-        drawing = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained")
-        axes = drawing.subplots()
+    with drawing() as picture:
+        axes = picture.axes
         base = rows[rows["method"] == "base"].iloc[0]
         axes.axhline(base["mean"], color="0.4", linestyle="--", label="base")
         axes.axhspan(base["low"], base["high"], color="0.85")
@@ -66,9 +61,7 @@ def figure(rows: pd.DataFrame) -> bytes:
         axes.minorticks_off()
         axes.set(xlabel="denoiser calls an image (NFE)", ylabel="GenEval score")
         axes.legend(frameon=False)
-        buffer = io.BytesIO()
-        drawing.savefig(buffer, format="png")
-    return buffer.getvalue()
+        return picture.png()
 
 
 def publish_budgets(runs: Mapping[tuple[str, int], StoredRun], results: Path, console: Console) -> None:

@@ -119,7 +119,7 @@ def test_another_adapter_is_another_run(folder: Path, tmp_path: Path) -> None:
 def test_a_missing_adapter_is_said_before_anything_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(HnError, match="no adapter folder .*missing"):
+    with pytest.raises(HnError, match=r"no adapter folder .*missing"):
         plan(request(changes=[f"hypernoise.adapter={tmp_path / 'missing'}"]), CPU)
     monkeypatch.setattr(ShapesGenerator, "adapters", {})
     for method in ("hypernoise", "lora-finetune"):
