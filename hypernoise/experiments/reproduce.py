@@ -9,8 +9,10 @@ from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Request, run, run_bench
-from hypernoise.registry import nearest
+from hypernoise.noise.training import TrainRequest, run_training
+from hypernoise.registry import find, nearest
 from hypernoise.tables.steps import StepsTable, publish_steps
+from hypernoise.tables.tradeoff import publish_tradeoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +59,29 @@ def _table8(setting: Setting, results: Path) -> None:
     methods = ["base", "lora-finetune", "hypernoise"]
     runs = {steps: run(setting.request(methods, steps), results, console) for steps in STEPS}
     publish_steps(StepsTable(runs), results, console)
+
+
+def _figure4(setting: Setting, results: Path) -> None:
+    """Redness is what is trained on; the model's first own reward stands for image quality."""
+    quality = next(iter(find("model", setting.model).default_rewards))
+    folder = results / "adapters" / f"{setting.model}-redness"
+    kinds = {"hypernoise": "HyperNoise", "lora": "LoRA fine-tuning"}
+    for kind in kinds:
+        run_training(
+            TrainRequest(
+                kind=kind,
+                model=setting.model,
+                preset="shapes-redness" if setting.model == "shapes" else "table3-redness",
+                prompts=["shapes-train"] if setting.model == "shapes" else ["t2i-compbench-train"],
+                rewards=["redness=1", f"{quality}=0"],
+                changes=[],
+                output=folder / kind,
+                device=setting.device,
+                allow_overlap=False,
+            )
+        )
+    folders = {name: folder / kind for kind, name in kinds.items()}
+    publish_tradeoff(folders, "redness", quality, results / setting.model, Console())
 
 
 @dataclass(frozen=True)

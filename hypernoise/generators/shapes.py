@@ -11,7 +11,7 @@ from hypernoise.generators.protocol import Encoded
 from hypernoise.generators.scm import ScmSampler
 from hypernoise.shapes.networks import LATENT_SHAPE, TextEncoder
 from hypernoise.shapes.vocabulary import tokenize
-from hypernoise.shapes.weights import bundle, hashes, load_state
+from hypernoise.shapes.weights import adapters, bundle, hashes, load_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class ShapesGenerator:
     suites: ClassVar[tuple[str, ...]] = ("shapes",)
     default_rewards: ClassVar[Mapping[str, float]] = {"shapes-match": 1.0}
     adapters: ClassVar[Mapping[str, Path]] = {
-        method: bundle() / method for method in ("hypernoise", "lora-finetune")
+        method: adapters() / method for method in ("hypernoise", "lora-finetune")
     }
     last_layer: ClassVar[str] = "proj_out"
     latent_shape: tuple[int, ...] = LATENT_SHAPE

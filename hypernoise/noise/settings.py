@@ -81,6 +81,10 @@ _SHAPES = TrainSettings(
     precision="fp32",
 )
 
+_SHAPES_REDNESS = replace(
+    _SHAPES, regularizer="mean", batch=16, epochs=5.0, optimizer="sgd", learning_rate=0.1, evaluate_every=15
+)
+
 PRESETS: dict[str, dict[str, TrainSettings]] = {
     "hypernoise": {
         "table4-sana-sprint": _SANA,
@@ -92,11 +96,13 @@ PRESETS: dict[str, dict[str, TrainSettings]] = {
         ),
         "table3-redness": replace(_SANA, batch=3, accumulation=1, epochs=200.0),
         "shapes": _SHAPES,
+        "shapes-redness": _SHAPES_REDNESS,
     },
     "lora": {
         "table4-sana-sprint": _SANA,
         "table3-redness": replace(_SANA, learning_rate=1e-4, batch=3, accumulation=1, epochs=200.0),
         "shapes": _SHAPES,
+        "shapes-redness": replace(_SHAPES_REDNESS, learning_rate=0.01),
     },
 }
 """By what is trained: the columns of Tables 3 and 4 under their names, and the embedded world's own."""

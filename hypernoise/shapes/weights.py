@@ -19,6 +19,11 @@ def bundle() -> Path:
     return Path(str(files("hypernoise.shapes"))) / "bundle"
 
 
+def adapters() -> Path:
+    """The folder of the trained adapters that come with the generator, one folder a method."""
+    return Path(str(files("hypernoise.shapes"))) / "adapters"
+
+
 def load_state(path: Path) -> dict[str, torch.Tensor]:
     """A stored state as float32."""
     return {name: tensor.float() for name, tensor in load_file(path).items()}

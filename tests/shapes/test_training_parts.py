@@ -12,7 +12,7 @@ from hypernoise.errors import HnError
 from hypernoise.generators.shapes import ShapesGenerator
 from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
 from hypernoise.shapes import weights
-from hypernoise.shapes.training import autoencoder, rewards, student, teacher
+from hypernoise.shapes.training import adversarial, autoencoder, rewards, student, teacher
 from hypernoise.shapes.training.parts import train_parts
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(part, "SETTINGS", replace(part.SETTINGS, steps=3, batch=4))
     for name in ("CLIP", "MATCH"):
         monkeypatch.setattr(rewards, name, replace(getattr(rewards, name), steps=3, batch=4))
-    monkeypatch.setattr(teacher, "POOL_SIZE", 512)
+    rounds = [(replace(settings, steps=3, batch=4), weights) for settings, weights in adversarial.ROUNDS]
+    monkeypatch.setattr(adversarial, "ROUNDS", rounds)
+    monkeypatch.setattr(adversarial, "CRITIC_ALONE", 1)
+    for part in (teacher, adversarial):
+        monkeypatch.setattr(part, "POOL_SIZE", 512)
     monkeypatch.setattr(student, "PAIRS", 128)
 
 
@@ -59,11 +63,16 @@ def test_what_is_trained_already_draws_no_examples_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: Callable[[Path], dict[str, bytes]]
 ) -> None:
     bundle = tmp_path / "bundle"
-    train_parts(["autoencoder", "teacher", "student"], tmp_path / "training", bundle)
+    parts = ["teacher", "student", "adversarial"]
+    train_parts(["autoencoder", *parts], tmp_path / "training", bundle)
     before = contents(bundle)
-    for part, name in ((teacher, "draw_pool"), (student, "draw_trajectories")):
+    for part, name in (
+        (teacher, "draw_pool"),
+        (student, "draw_trajectories"),
+        (adversarial, "draw_pool"),
+    ):
         monkeypatch.delattr(part, name)
-    train_parts(["teacher", "student"], tmp_path / "training", bundle)
+    train_parts(parts, tmp_path / "training", bundle)
     assert contents(bundle) == before
 
 

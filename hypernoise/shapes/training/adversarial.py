@@ -34,7 +34,7 @@ FIRST = LoopSettings(
 )
 ROUNDS = (
     (FIRST, TASK_WEIGHTS),
-    (replace(FIRST, steps=2000, seed=7), TASK_WEIGHTS | {"single_object": 4.0, "colors": 2.0}),
+    (replace(FIRST, steps=1200, seed=7), TASK_WEIGHTS | {"single_object": 4.0, "colors": 2.0}),
 )
 """Settings and captions of each round; each begins with the student that the last one left and a new critic."""
 

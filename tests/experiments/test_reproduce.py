@@ -1,0 +1,79 @@
+"""`hn reproduce`: the tables exist from one command, and the paper's numbers stand beside ours, labelled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from hypernoise.experiments.reproduce import CLAIMS, STEPS
+from hypernoise.noise.settings import PRESETS
+from hypernoise.tables.reference import paper_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+    Hn = Callable[..., list[str]]
+
+METHODS = ["base", "lora-finetune", "hypernoise"]
+
+
+def test_list_names_everything(hn: Hn) -> None:
+    assert [line.split("\t")[0] for line in hn("reproduce", "--list")] == list(CLAIMS)
+    assert hn("reproduce") == hn("reproduce", "--list")
+
+
+def test_an_unknown_name_is_refused(refusal: Callable[..., str]) -> None:
+    assert "did you mean 'table8'" in refusal("reproduce", "table7")
+
+
+def test_table_8_has_every_method_at_every_number_of_steps(hn: Hn, tmp_path: Path) -> None:
+    words = ["--limit", 2, "--seeds", 1, "--batch", 2, "--device", "cpu", "--results", tmp_path]
+    hn("reproduce", "table8", *words)
+    folder = tmp_path / "shapes"
+    frame = pd.read_csv(folder / "table8.csv")
+    assert list(zip(frame["steps"], frame["method"], strict=True)) == [
+        (steps, method) for steps in STEPS for method in METHODS
+    ]
+    extra = (frame["method"] == "hypernoise").astype(int)
+    assert (frame["nfe"] == frame["steps"] + extra).all()
+    assert frame.loc[frame["method"] == "base", "above_base"].isna().all()
+    text = (folder / "table8.md").read_text()
+    assert "a laboratory, not the paper's models" in text
+    ours, paper = text.split("### Paper (reference, not measured here)")
+    assert "*0.77*" in paper
+    assert "*0.77*" not in ours
+    assert (folder / "table8.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_papers_table_8_is_as_printed() -> None:
+    paper = paper_rows(8).set_index(["method", "steps"])
+    assert len(paper) == 15
+    assert paper.loc[("hypernoise", 4), ["nfe", "mean"]].tolist() == [5, 0.77]
+    assert paper.loc[("lora-finetune", 4), "mean"] == 0.62
+    assert (paper["nfe"] - paper.index.get_level_values("steps")).loc["hypernoise"].eq(1).all()
+
+
+def test_figure_4_follows_both_trainings_from_the_same_base(
+    hn: Hn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for presets in PRESETS.values():
+        short = replace(presets["shapes-redness"], rank=4, batch=4, epochs=0.025, evaluate_every=3)
+        monkeypatch.setitem(presets, "shapes-redness", short)
+    hn("reproduce", "figure4", "--device", "cpu", "--results", tmp_path)
+    frame = pd.read_csv(tmp_path / "shapes" / "figure4.csv")
+    assert frame["training"].unique().tolist() == ["HyperNoise", "LoRA fine-tuning"]
+    assert frame["step"].tolist() == [0, 3, 6, 7] * 2
+    bases = frame[frame["step"] == 0]
+    assert bases["redness"].nunique() == bases["shapes-match"].nunique() == 1
+    assert (frame[frame["training"] == "LoRA fine-tuning"]["delta_norm"] == 0).all()
+    assert (frame[frame["training"] == "HyperNoise"]["delta_norm"].iloc[1:] > 0).all()
+    assert (tmp_path / "shapes" / "figure4.png").read_bytes().startswith(b"\x89PNG")
+    strip = np.asarray(Image.open(tmp_path / "shapes" / "figure3.png"))
+    assert strip.shape == (7 * 32 * 3, 170 + 12 * 32 * 3, 3)
