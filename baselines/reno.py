@@ -98,8 +98,9 @@ class Reno(Method):
     name: ClassVar[str] = "reno"
     presets: ClassVar[Mapping[str, RenoSettings]] = {
         "paper": RenoSettings(),
-        # For latents of 512 dimensions; the best of seven settings on 36 prompts outside the evaluation suite.
-        "shapes": RenoSettings(learning_rate=1.0, max_grad_norm=1.0),
+        # For latents of 512 dimensions: of nine settings on prompts outside the evaluation suite, one of the best at
+        # 50 evaluations, and the one whose score does not fall on the way there by overoptimizing the reward.
+        "shapes": RenoSettings(learning_rate=0.01, max_grad_norm=1.0),
     }
     budget: ClassVar[str | None] = "iterations"
 

@@ -68,7 +68,7 @@ def _measure(
     def of_noise(x: torch.Tensor) -> torch.Tensor:
         return f(x, condition.take([0] * len(x)))
 
-    with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
+    with sdpa_kernel(SDPBackend.MATH):  # fused attention has no forward mode
         if x0.numel() <= LARGEST_EXACT:
             whole = jacobian(of_noise, x0)
             return exact_kl(of_noise(x0), whole), torch.linalg.matrix_norm(whole, 2)

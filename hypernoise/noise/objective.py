@@ -7,10 +7,12 @@ another. J is its Jacobian, d its dimension.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+import torch.autograd.forward_ad as forward
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,13 +118,15 @@ def _scaled(x: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
 
 
 class Linearized:
-    """Products with J and its transpose at x0, by two backward passes: forward mode lacks fused attention."""
+    """Products with J by forward mode, and with its transpose by backward mode, at x0.
+
+    Not by two backward passes: the second derivative of a depthwise convolution goes through its channels one by one.
+    Neither by torch.func, as in `jacobian`. Fused attention has no forward mode.
+    """
 
     def __init__(self, f: Noise, x0: torch.Tensor) -> None:
-        self.x0 = x0.detach().requires_grad_()
+        self._f, self.x0 = f, x0.detach().requires_grad_()
         self.delta = f(self.x0)
-        self._cotangent = torch.zeros_like(self.delta, requires_grad=True)
-        (self._row,) = torch.autograd.grad(self.delta, self.x0, self._cotangent, create_graph=True)
 
     def transposed(self, v: torch.Tensor) -> torch.Tensor:
         """Jᵀv of each sample."""
@@ -130,15 +134,17 @@ class Linearized:
         return product
 
     def __call__(self, v: torch.Tensor) -> torch.Tensor:
-        """Jv of each sample: the derivative of Jᵀu by u, which is linear in u."""
-        (product,) = torch.autograd.grad(self._row, self._cotangent, v, retain_graph=True)
-        return product
+        """Jv of each sample."""
+        with torch.no_grad(), forward.dual_level(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")  # torch's own use
+            product = forward.unpack_dual(self._f(forward.make_dual(self.x0.detach(), v))).tangent
+        return torch.zeros_like(self.delta) if product is None else product
 
 
 def hutchinson_trace(linearized: Linearized, probes: int, generator: torch.Generator) -> torch.Tensor:
     """Tr J of each sample, [B], unbiased: the mean of vᵀJv over random signs v (Hutchinson 1989)."""
     signs = [_rademacher(linearized.x0, generator) for _ in range(probes)]
-    return torch.stack([_inner(v, linearized(v)).double() for v in signs]).mean(0)
+    return torch.stack([_inner(v, linearized.transposed(v)).double() for v in signs]).mean(0)
 
 
 def _lanczos(linearized: Linearized, start: torch.Tensor, steps: int) -> torch.Tensor:
@@ -155,7 +161,7 @@ def _lanczos(linearized: Linearized, start: torch.Tensor, steps: int) -> torch.T
         length = following.flatten(1).norm(dim=1)
         if step + 1 < steps:
             # where the space is exhausted, nothing is coupled to the rest, which then has no weight
-            alive = length > 1e-6 * matrix[:, step, step].sqrt()
+            alive = length > 1e-6 * matrix[:, step, step]
             matrix[:, step, step + 1] = matrix[:, step + 1, step] = length.double() * alive
             basis.append(_scaled(following, alive / length.clamp(min=1e-30)))
     return matrix
@@ -174,16 +180,19 @@ def stochastic_log_det(
         start = _rademacher(linearized.x0, generator) / math.sqrt(dimension)
         values, vectors = torch.linalg.eigh(_lanczos(linearized, start, min(steps, dimension)))
         weights = vectors[:, 0].square()
-        logs = torch.where(weights > 1e-12, values.clamp(min=1e-300).log(), 0.0)
+        logs = torch.where(weights > 1e-12, values.clamp(min=0).log(), 0.0)
         found.append(0.5 * dimension * (weights * logs).sum(1))
     return torch.stack(found).mean(0)
 
 
 def estimated_kl(linearized: Linearized, probes: int, steps: int, generator: torch.Generator) -> Divergence:
-    """Equation 8 where J is too large to be written down."""
+    """Equation 8 where J is too large to be written down.
+
+    Trace and log-determinant see the same probes: what is linear in J then cancels in their difference.
+    """
     return Divergence(
         regularizer(linearized.delta.detach().double()),
-        hutchinson_trace(linearized, probes, generator),
+        hutchinson_trace(linearized, probes, generator.clone_state()),
         stochastic_log_det(linearized, probes, steps, generator),
     )
 

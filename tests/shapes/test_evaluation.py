@@ -50,6 +50,7 @@ def test_every_part_is_measured(measured: pd.DataFrame) -> None:
     assert set(measured.loc["judge: exactly right"].index.get_level_values("what")) == set(SIZES)
     assert set(measured.loc["generator"].index.get_level_values("condition")) == {
         "1 step",
+        "1 step, 2 noises",
         "2 steps",
         "4 steps",
     }

@@ -25,12 +25,10 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every training takes three steps on few examples."""
-    for part in (autoencoder, teacher, student):
+    for part in (autoencoder, teacher, student, adversarial):
         monkeypatch.setattr(part, "SETTINGS", replace(part.SETTINGS, steps=3, batch=4))
     for name in ("CLIP", "MATCH"):
         monkeypatch.setattr(rewards, name, replace(getattr(rewards, name), steps=3, batch=4))
-    rounds = [(replace(settings, steps=3, batch=4), weights) for settings, weights in adversarial.ROUNDS]
-    monkeypatch.setattr(adversarial, "ROUNDS", rounds)
     monkeypatch.setattr(adversarial, "CRITIC_ALONE", 1)
     for part in (teacher, adversarial):
         monkeypatch.setattr(part, "POOL_SIZE", 512)

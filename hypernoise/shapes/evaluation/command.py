@@ -16,7 +16,7 @@ from hypernoise.files import write_atomically, write_png
 from hypernoise.generators.shapes import ShapesGenerator
 from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
 from hypernoise.shapes.evaluation.failures import failures
-from hypernoise.shapes.evaluation.generator import generator_scores, head_room
+from hypernoise.shapes.evaluation.generator import generator_scores, head_room, single_step_scores
 from hypernoise.shapes.evaluation.judge import judge_accuracy
 from hypernoise.shapes.evaluation.rewards import reward_rows
 from hypernoise.shapes.evaluation.suite import Suite
@@ -33,7 +33,7 @@ def evaluate(scenes: int, results: Path) -> None:
     suite = Suite(ShapesGenerator.load(cpu))
     rows = judge_accuracy(scenes) + generator_scores(suite)
     candidates = [suite.draw(0, number) for number in track(range(CANDIDATES), description="candidates")]
-    rows += head_room(suite, candidates)
+    rows += single_step_scores(suite, candidates) + head_room(suite, candidates)
     rows += reward_rows([ShapesClip.load(cpu), ShapesMatch.load(cpu)], suite, candidates, scenes)
     frame = pd.DataFrame([asdict(row) for row in rows])
     folder = results / "shapes"

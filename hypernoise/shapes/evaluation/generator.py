@@ -34,6 +34,12 @@ def generator_scores(suite: Suite) -> list[Measured]:
     return rows
 
 
+def single_step_scores(suite: Suite, candidates: Sequence[Drawn]) -> list[Measured]:
+    """The score of one step from all candidates' noises: tasks of few prompts need more images than four seeds give."""
+    found = bootstrap_interval(suite.scores([drawn.right for drawn in candidates]))
+    return _rows("generator", f"1 step, {len(candidates)} noises", found)
+
+
 def head_room(suite: Suite, candidates: Sequence[Drawn]) -> list[Measured]:
     """What the judge itself could pick among the candidates, and how much that is above the first one."""
     base = suite.scores([candidates[0].right])

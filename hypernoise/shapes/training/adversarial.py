@@ -8,7 +8,7 @@ noisy latents, and a finite-difference gradient penalty keeps the critic smooth 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,27 +16,22 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hypernoise.shapes.training.data import TASK_WEIGHTS, draw_pool, trimmed
+from hypernoise.shapes.training.data import draw_pool, trimmed
 from hypernoise.shapes.training.loop import LoopSettings, train
 from hypernoise.shapes.training.student import STUDENT_GUIDANCE
 from hypernoise.shapes.training.teacher import POOL_SIZE, latents_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from diffusers import AutoencoderDC
 
     from hypernoise.shapes.training.teacher import Denoiser
 
-FIRST = LoopSettings(
+SETTINGS = LoopSettings(
     steps=3000, batch=64, seed=6, adam_rate=1.5e-4, adam_betas=(0.5, 0.99), muon_rate=0.0, weight_decay=0.0
 )
-ROUNDS = (
-    (FIRST, TASK_WEIGHTS),
-    (replace(FIRST, steps=1200, seed=7), TASK_WEIGHTS | {"single_object": 4.0, "colors": 2.0}),
-)
-"""Settings and captions of each round; each begins with the student that the last one left and a new critic."""
 
 CRITIC_ALONE = 150
 """Steps before the student moves, in which the critic learns to tell something."""
@@ -125,27 +120,13 @@ def duel_losses(
 
 def train_adversarial(student: Denoiser, autoencoder: AutoencoderDC, folder: Path) -> Denoiser:
     """Sharpen and return the averaged student; the text encoder stays as it is."""
-    for number, (settings, weights) in enumerate(ROUNDS, 1):
-        student = _sharpen(f"adversarial-{number}", student, autoencoder, settings, weights, folder)
-    return student
-
-
-def _sharpen(
-    name: str,
-    before: Denoiser,
-    autoencoder: AutoencoderDC,
-    settings: LoopSettings,
-    weights: Mapping[str, float],
-    folder: Path,
-) -> Denoiser:
-    """One round."""
-    before.eval().requires_grad_(requires_grad=False)
-    torch.manual_seed(settings.seed)
-    duel = Duel(before)
+    before = student.eval().requires_grad_(requires_grad=False)
+    torch.manual_seed(SETTINGS.seed)
+    duel = Duel(student)
 
     def batches_from(start: int) -> Iterator[Draw]:
-        pool = draw_pool(partial(latents_of, autoencoder), POOL_SIZE, settings.seed, weights)
-        drawn = pool.batches(settings.seed, settings.batch, start)
+        pool = draw_pool(partial(latents_of, autoencoder), POOL_SIZE, SETTINGS.seed)
+        drawn = pool.batches(SETTINGS.seed, SETTINGS.batch, start)
         return (Draw(n < CRITIC_ALONE, *batch) for n, batch in enumerate(drawn, start))
 
     def loss_of(batch: Draw) -> tuple[torch.Tensor, dict[str, float]]:
@@ -167,4 +148,4 @@ def _sharpen(
         loss = against + (slope * fake).sum() + ANCHOR * distance
         return loss, logs | {"anchor": float(distance.detach())}
 
-    return train(name, duel, loss_of, batches_from, settings, folder).student
+    return train("adversarial", duel, loss_of, batches_from, SETTINGS, folder).student

@@ -18,7 +18,7 @@ from hypernoise.shapes.suite import HELD_OUT_PAIRS, may_train
 from hypernoise.shapes.vocabulary import FRAMES, PAD, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Sequence
 
 Drawn = TypeVar("Drawn")
 
@@ -47,12 +47,12 @@ class Batch:
 
 
 def random_caption(
-    rng: np.random.Generator, weights: Mapping[str, float] = TASK_WEIGHTS
+    rng: np.random.Generator, tasks: Sequence[str] = tuple(TASK_WEIGHTS)
 ) -> tuple[Description, str]:
-    """A description that training may use, its task drawn by weights, and the frame it may use it in."""
-    tasks, shares = list(weights), np.array(list(weights.values()))
+    """A description of some tasks that training may use, and the frame it may use it in."""
+    weights = np.array([TASK_WEIGHTS[task] for task in tasks])
     while True:
-        description = random_description(rng, str(rng.choice(tasks, p=shares / shares.sum())))
+        description = random_description(rng, str(rng.choice(tasks, p=weights / weights.sum())))
         frame = str(rng.choice(FRAMES, p=[0.55, 0.15, 0.15, 0.15]))
         if may_train(description, frame):
             return description, frame
@@ -64,9 +64,9 @@ def random_text(rng: np.random.Generator) -> str:
     return description.text(frame)
 
 
-def random_batch(rng: np.random.Generator, size: int, weights: Mapping[str, float] = TASK_WEIGHTS) -> Batch:
+def random_batch(rng: np.random.Generator, size: int) -> Batch:
     """`size` training examples."""
-    captions = [random_caption(rng, weights) for _ in range(size)]
+    captions = [random_caption(rng) for _ in range(size)]
     scenes = [scene_for(rng, description, HELD_OUT_PAIRS) for description, _ in captions]
     pixels = np.stack([render(scene) for scene in scenes])
     return Batch(
@@ -100,11 +100,9 @@ def numbered(
     return iter(DataLoader(dataset, batch_size=None, num_workers=workers, generator=torch.Generator()))
 
 
-def batches(
-    seed: int, size: int, start: int = 0, workers: int = 1, weights: Mapping[str, float] = TASK_WEIGHTS
-) -> Iterator[Batch]:
+def batches(seed: int, size: int, start: int = 0, workers: int = 1) -> Iterator[Batch]:
     """Endless training batches from number `start` on."""
-    return numbered(partial(random_batch, size=size, weights=weights), seed, start, workers)
+    return numbered(partial(random_batch, size=size), seed, start, workers)
 
 
 def trimmed(tokens: torch.Tensor) -> torch.Tensor:
@@ -130,15 +128,10 @@ class Pool:
             number += 1
 
 
-def draw_pool(
-    encode: Callable[[torch.Tensor], torch.Tensor],
-    size: int,
-    seed: int,
-    weights: Mapping[str, float] = TASK_WEIGHTS,
-) -> Pool:
+def draw_pool(encode: Callable[[torch.Tensor], torch.Tensor], size: int, seed: int) -> Pool:
     """A pool of `size` (a multiple of 512) freshly drawn examples, their images encoded to latents."""
     latents, tokens = [], []
-    loader = batches(seed, 512, workers=2, weights=weights)
+    loader = batches(seed, 512, workers=2)
     for _ in track(range(size // 512), description="drawing scenes"):
         batch = next(loader)
         latents.append(encode(batch.images))

@@ -39,7 +39,7 @@ from hypernoise.shapes.training.data import TASK_WEIGHTS, numbered, random_capti
 from hypernoise.shapes.vocabulary import COLORS, FRAMES, RELATIONS, SHAPES, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from diffusers import AutoencoderDC
 
@@ -51,8 +51,8 @@ SWAPS = ("swapped colors", "swapped positions")
 DRAWN_NEGATIVES = tuple(kind for kind in NEGATIVES if kind != "missing object")
 """Near misses that are drawn as a second image: not those that only add an object to a still true picture."""
 
-LONG_TASKS = {task: TASK_WEIGHTS[task] for task in ("scene", "arrangement")}
-SHORT_TASKS = {task: weight for task, weight in TASK_WEIGHTS.items() if task not in LONG_TASKS}
+LONG_TASKS = ("scene", "arrangement")
+SHORT_TASKS = tuple(task for task in TASK_WEIGHTS if task not in LONG_TASKS)
 """Kept in batches of their own, so that short captions need not be padded to long ones."""
 
 
@@ -167,7 +167,7 @@ def _short_captions(rng: np.random.Generator, scene: Scene) -> list[str]:
     return [f"{frame} {pair[side]}" for side in (0, 1) for pair in (first, second)]
 
 
-def _example(rng: np.random.Generator, tasks: Mapping[str, float]) -> tuple[list[Scene], list[list[str]]]:
+def _example(rng: np.random.Generator, tasks: Sequence[str]) -> tuple[list[Scene], list[list[str]]]:
     """Two scenes and, for each, its captions; the first wrong one fits the other scene."""
     description, frame = random_caption(rng, tasks)
     miss = _near_miss(rng, description, frame, DRAWN_NEGATIVES)
