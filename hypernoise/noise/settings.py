@@ -70,17 +70,18 @@ class TrainSettings:
 
 _SANA = TrainSettings()
 _SHAPES = TrainSettings(
-    learning_rate=1e-3,
+    learning_rate=3e-4,
     optimizer="adamw",
     rank=32,
     alpha=32.0,
     dense_depthwise=False,
     batch=64,
     accumulation=1,
-    epochs=1.0,
+    epochs=40.0,
+    temperature=0.3,
     precision="fp32",
+    evaluate_every=50,
 )
-
 _SHAPES_REDNESS = replace(
     _SHAPES, regularizer="mean", batch=16, epochs=5.0, optimizer="sgd", learning_rate=0.1, evaluate_every=15
 )
