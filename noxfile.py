@@ -18,7 +18,16 @@ def install(session: nox.Session, *groups: str) -> None:
 def quickstart(session: nox.Session) -> None:
     """The main job: benchmark four methods on the embedded world and print Table 1 (about 10 minutes)."""
     install(session)
-    methods = ["--method", "base", "--method", "hypernoise", "--method", "best-of-n", "--method", "reno:shapes"]
+    methods = [
+        "--method",
+        "base",
+        "--method",
+        "hypernoise",
+        "--method",
+        "best-of-n",
+        "--method",
+        "reno:shapes",
+    ]
     session.run("hn", "bench", "geneval", "--model", "shapes", *methods, "--seeds", "4", *session.posargs)
     session.run("hn", "show", "shapes-base", "--prompts", "6")
 

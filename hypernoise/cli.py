@@ -325,7 +325,7 @@ def shapes_train(
         "hypernoise/shapes/bundle"
     ),
 ) -> None:
-    """Train the embedded world's parts in order and bundle their weights. About two hours on two cores."""
+    """Train the embedded world's parts in order and bundle their weights. Under four hours on two cores."""
     from hypernoise.shapes.training.parts import train_parts  # noqa: PLC0415
 
     train_parts(part or [], folder, bundle)
@@ -338,7 +338,7 @@ def shapes_evaluate(
 ) -> None:
     """Measure judge, generator and rewards on what no training has seen.
 
-    Writes `parts.csv` and `failures.png` below `results/shapes/`.
+    Writes `parts.csv` and `failures.png` below `results/shapes/`, and the curves of the trainings logged there.
     """
     from hypernoise.shapes.evaluation.command import evaluate  # noqa: PLC0415
 

@@ -39,7 +39,11 @@ def suite(generator: ShapesGenerator) -> Suite:
 def measured(hn: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pd.DataFrame:
     monkeypatch.setattr(command, "CANDIDATES", 2)
     monkeypatch.setattr(generator, "SEEDS", 1)
+    log = tmp_path / "shapes" / "training" / "student.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text('{"step": 50, "loss": 2.0}\n{"step": 100, "loss": 1.0}\n')
     hn("shapes", "evaluate", "--scenes", 6, "--results", tmp_path)
+    assert (tmp_path / "shapes" / "training.png").read_bytes().startswith(b"\x89PNG")
     with Image.open(tmp_path / "shapes" / "failures.png") as picture:
         assert picture.width > 600
     return pd.read_csv(tmp_path / "shapes" / "parts.csv").set_index(["part", "what", "condition"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from safetensors import safe_open
 
 from hypernoise.generators.shapes import ShapesGenerator
+from hypernoise.noise.settings import PRESETS
 from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
 from hypernoise.shapes import weights
 from hypernoise.shapes.networks import TextEncoder, build_transformer
@@ -36,8 +39,18 @@ def test_the_bundle_holds_five_parts_and_nothing_that_runs() -> None:
     assert others == {"config.json"}
 
 
-def test_the_bundle_is_small() -> None:
-    assert sum(path.stat().st_size for path in weights.bundle().rglob("*") if path.is_file()) < 20_000_000
+def test_all_bundled_weights_are_small_together() -> None:
+    files = [path for folder in (weights.bundle(), weights.adapters()) for path in folder.rglob("*")]
+    assert sum(path.stat().st_size for path in files if path.is_file()) < 20_000_000
+
+
+@pytest.mark.parametrize(("method", "kind"), [("hypernoise", "hypernoise"), ("lora-finetune", "lora")])
+def test_a_bundled_adapter_is_what_its_preset_trains(method: str, kind: str) -> None:
+    facts = json.loads((ShapesGenerator.adapters[method] / "training.json").read_text())
+    assert facts["kind"] == kind
+    assert facts["settings"] == asdict(PRESETS[kind]["shapes"])
+    assert facts["rewards"] == ShapesGenerator.default_rewards
+    assert facts["skipped_steps"] == 0
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -15,6 +15,7 @@ from rich.table import Table
 from hypernoise.files import write_atomically, write_png
 from hypernoise.generators.shapes import ShapesGenerator
 from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
+from hypernoise.shapes.evaluation.curves import curves
 from hypernoise.shapes.evaluation.failures import failures
 from hypernoise.shapes.evaluation.generator import generator_scores, head_room, single_step_scores
 from hypernoise.shapes.evaluation.judge import judge_accuracy
@@ -28,7 +29,10 @@ CANDIDATES = 20
 
 
 def evaluate(scenes: int, results: Path) -> None:
-    """Measure, print, and write `parts.csv` and `failures.png` below `shapes/` in the results folder."""
+    """Measure, print, and write `parts.csv` and `failures.png` below `shapes/` in the results folder.
+
+    Where training logs are kept in `shapes/training/` there, their curves are drawn as `training.png`.
+    """
     cpu = torch.device("cpu")
     suite = Suite(ShapesGenerator.load(cpu))
     rows = judge_accuracy(scenes) + generator_scores(suite)
@@ -39,6 +43,8 @@ def evaluate(scenes: int, results: Path) -> None:
     folder = results / "shapes"
     write_atomically(folder / "parts.csv", frame.round(4).to_csv(index=False).encode())
     write_png(folder / "failures.png", failures(suite, candidates))
+    if logs := sorted((folder / "training").glob("*.jsonl")):
+        write_atomically(folder / "training.png", curves(logs))
     console = Console()
     for part, group in frame.groupby("part", sort=False):
         console.print(_table(str(part), group))
