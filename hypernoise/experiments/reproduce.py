@@ -97,6 +97,10 @@ CLAIMS = {
     "table8": Claim(
         "GenEval of base, LoRA fine-tuning and HyperNoise at 1 to 32 steps; holds Table 2", _table8
     ),
+    "figure4": Claim(
+        "redness against image quality while HyperNoise and LoRA fine-tuning train; draws Figure 3 too",
+        _figure4,
+    ),
 }
 
 
