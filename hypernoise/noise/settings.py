@@ -83,7 +83,7 @@ _SHAPES = TrainSettings(
     evaluate_every=50,
 )
 _SHAPES_REDNESS = replace(
-    _SHAPES, regularizer="mean", batch=16, epochs=5.0, optimizer="sgd", learning_rate=0.1, evaluate_every=15
+    _SHAPES, regularizer="mean", batch=16, epochs=5.0, optimizer="sgd", learning_rate=0.02, evaluate_every=15
 )
 
 PRESETS: dict[str, dict[str, TrainSettings]] = {

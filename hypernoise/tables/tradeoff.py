@@ -27,7 +27,7 @@ _SCALE, _LABEL = 3, 170
 
 def curve(folder: Path, reward: str, quality: str) -> pd.DataFrame:
     """Held-out means of a training's evaluations: step, reward, quality, delta_norm; step 0 is the base."""
-    rows = []
+    rows: list[list[float]] = []
     for line in (folder / "log.jsonl").read_text().splitlines():
         row = json.loads(line)
         if f"held_out/{reward}" in row:
