@@ -197,11 +197,11 @@ def test_a_third_party_s_method_runs_beside_ours(
     (info / "entry_points.txt").write_text("[hypernoise.methods]\ndark = thirdparty_dark:Dark\n")
     (info.parent / "thirdparty_dark.py").write_text(
         "from dataclasses import dataclass, replace\n"
-        "from hypernoise.methods import Base, BaseSettings\n"
+        "from hypernoise.methods import Base, BaseSettings, Method\n"
         "@dataclass(frozen=True)\n"
         "class Settings:\n"
         "    brightness: float = 0.5\n"
-        "class Dark:\n"
+        "class Dark(Method):\n"
         "    name, presets = 'dark', {'night': Settings(0.0), 'dusk': Settings()}\n"
         "    def __init__(self, settings):\n"
         "        self.settings = settings\n"

@@ -129,9 +129,9 @@ def _measured(row: Row) -> tuple[Cell, ...]:
         Cell(_amount(row.params_b)),
         Cell(_amount(row.seconds)),
         Cell(_number(row.nfe, "g")),
-        _estimate(row.mean, ".3f", ".2f", bold=bold),
-        *(_estimate(row.tasks.get(task), ".2f", ".2f") for task in TASKS),
-        _estimate(row.delta, "+.3f", "+.3f"),
+        estimate_cell(row.mean, ".3f", ".2f", bold=bold),
+        *(estimate_cell(row.tasks.get(task), ".2f", ".2f") for task in TASKS),
+        estimate_cell(row.delta, "+.3f", "+.3f"),
     )
 
 
@@ -151,7 +151,8 @@ def _model(name: str, steps: int | None) -> str:
     return name if steps is None or pd.isna(steps) or steps == 1 else f"{name} ({steps}-step)"
 
 
-def _estimate(estimate: Estimate | None, value: str, ends: str, *, bold: bool = False) -> Cell:
+def estimate_cell(estimate: Estimate | None, value: str, ends: str, *, bold: bool = False) -> Cell:
+    """A measured value and its interval in these formats; a dash for what was not measured."""
     if estimate is None or isnan(estimate.value):
         return Cell(MISSING)
     low, high = _number(estimate.low, ends), _number(estimate.high, ends)

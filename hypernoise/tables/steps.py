@@ -12,7 +12,17 @@ from hypernoise.tables import from_runs
 from hypernoise.tables.markdown import markdown
 from hypernoise.tables.plots import MARKERS, drawing
 from hypernoise.tables.reference import paper_rows
-from hypernoise.tables.render import EMBEDDED, MEASURED, MISSING, PAPER, Cell, Column, Section, Sheet
+from hypernoise.tables.render import (
+    EMBEDDED,
+    MEASURED,
+    MISSING,
+    PAPER,
+    Cell,
+    Column,
+    Section,
+    Sheet,
+    estimate_cell,
+)
 from hypernoise.tables.terminal import terminal
 
 if TYPE_CHECKING:
@@ -112,17 +122,14 @@ class StepsTable:
 
 
 def _measured(row: Row) -> tuple[Cell, ...]:
-    mean, delta = row.mean, row.delta
-    bold = delta is not None and delta.low is not None and delta.low > 0
+    bold = row.delta is not None and row.delta.low is not None and row.delta.low > 0
     return (
         Cell(row.model),
         Cell(str(row.steps)),
         Cell(row.method),
         Cell(f"{row.nfe:g}"),
-        Cell(f"{mean.value:.3f}", f"[{mean.low:.3f}, {mean.high:.3f}]", bold=bold),
-        Cell(MISSING)
-        if delta is None
-        else Cell(f"{delta.value:+.3f}", f"[{delta.low:+.3f}, {delta.high:+.3f}]"),
+        estimate_cell(row.mean, ".3f", ".3f", bold=bold),
+        estimate_cell(row.delta, "+.3f", "+.3f"),
     )
 
 

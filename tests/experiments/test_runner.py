@@ -14,7 +14,7 @@ from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Plan, plan
 from hypernoise.experiments.runner import Workbench, execute
 from hypernoise.experiments.store import RunStore
-from hypernoise.methods import Base, Outcome, Sample, Spent
+from hypernoise.methods import Base, Method, Outcome, Sample, Spent
 from hypernoise.pixels import to_pixels
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.rewards.redness import Redness
@@ -39,7 +39,7 @@ def prepared(small_request: Request) -> tuple[Plan, list[Prompt]]:
     return only, prompts
 
 
-class Watched:
+class Watched(Method):
     """The base method, which keeps the batches that it was given and the images that it made."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Watched:
         return outcome
 
 
-class Failing:
+class Failing(Method):
     """A method whose images of seed 1 are broken in one pixel."""
 
     def __init__(self, value: float) -> None:
