@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hypernoise.experiments.bench import Request
     from hypernoise.experiments.benchmark import Prompt
-    from hypernoise.methods import Batch, Method
+    from hypernoise.methods import Batch
 
     Run = Callable[..., tuple[RunStore, list[int]]]
 
