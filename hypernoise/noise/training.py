@@ -71,12 +71,16 @@ class Checkpoint:
         """Go on from the file if there is one; returns the seconds already spent.
 
         Raises:
-            HnError: if the file belongs to another training.
+            HnError: if the file is damaged, or belongs to another training.
         """
         if not self.path.exists():
             return 0.0
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
-        if state.pop("identity") != self.identity:
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            identity = state.pop("identity")
+        except Exception:  # a damaged file makes torch raise errors of many kinds
+            raise HnError(f"{self.path} cannot be read; delete it, and the training begins anew.") from None
+        if identity != self.identity:
             raise HnError(
                 f"{self.path} belongs to a training with other settings; choose another --output, or delete it."
             )

@@ -241,11 +241,14 @@ def test_a_killed_training_resumes_to_the_same_weights_and_log(
     assert list((tmp_path / "whole" / "tensorboard").glob("events*"))
 
 
-def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_damaged_or_anothers_is_refused(tmp_path: Path) -> None:
     run_training(request(tmp_path / "one"))
     other = request(tmp_path / "one")
     with pytest.raises(HnError, match="other settings"):
         run_training(replace(other, changes=[*other.changes, "seed=1"]))
+    (tmp_path / "one" / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(HnError, match="cannot be read; delete it"):
+        run_training(other)
 
 
 def test_evaluation_prompts_are_refused_unless_the_user_insists(tmp_path: Path) -> None:
