@@ -23,7 +23,7 @@ from hypernoise.noise.objective import (
     spectral_norm,
     theorem1_bound,
 )
-from hypernoise.prompts.sets import load
+from hypernoise.prompts.sets import load_all
 from hypernoise.registry import find
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def run_diagnosis(folder: Path, model: str, samples: int, prompt_sets: list[str]
         HnError: if the adapter cannot be used or a name is unknown.
     """
     kind = find("model", model)
-    prompts = list(dict.fromkeys(prompt for name in prompt_sets for prompt in load(name)))
+    prompts = load_all(prompt_sets)
     generator: Generator = kind.load(pick_device(device))
     found = diagnose(NoiseHypernetwork.load(generator, folder), generator, prompts[:samples])
     console = Console()

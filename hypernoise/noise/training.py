@@ -23,7 +23,7 @@ from hypernoise.noise.samples import Drawing
 from hypernoise.noise.settings import PRESETS
 from hypernoise.progress import training_progress
 from hypernoise.prompts.overlap import refuse_overlap
-from hypernoise.prompts.sets import load
+from hypernoise.prompts.sets import load_all
 from hypernoise.registry import find, names, nearest
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.settings import overridden
@@ -218,7 +218,7 @@ def _settings(request: TrainRequest) -> TrainSettings:
 
 def _prompts(request: TrainRequest, suites: Sequence[str]) -> list[str]:
     """The prompts of all sets, each once; none that an evaluation asks for, unless the user insists."""
-    prompts = list(dict.fromkeys(prompt for name in request.prompts for prompt in load(name)))
+    prompts = load_all(request.prompts)
     if len(prompts) <= HELD_OUT:
         raise HnError(f"A training needs more than {HELD_OUT} prompts, the last of which are held out.")
     asked = [

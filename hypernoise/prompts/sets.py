@@ -258,3 +258,8 @@ def _from_file(path: Path) -> list[str]:
     if not prompts:
         raise HnError(f"{path} holds no prompts; write one a line.")
     return prompts
+
+
+def load_all(names_or_paths: Iterable[str]) -> list[str]:
+    """The different prompts of several sets, set by set; raises as `load` does."""
+    return distinct(prompt for name in names_or_paths for prompt in load(name))

@@ -1,4 +1,4 @@
-"""The look that all figures share."""
+"""The look that all figures share, and their PNG files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 MARKERS = "osD^vP"
 
 
+@contextmanager
+def style(font_size: int = 10) -> Iterator[None]:
+    """Inside, figures are drawn in the common style."""
+    with mpl.rc_context({"font.size": font_size, "axes.spines.top": False, "axes.spines.right": False}):
+        yield
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
 class Drawing:
     """A figure with one pair of axes, to be had as PNG when it is finished."""
 
@@ -26,13 +40,11 @@ class Drawing:
 
     def png(self) -> bytes:
         """The figure's PNG."""
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png")
-        return buffer.getvalue()
+        return png(self.figure)
 
 
 @contextmanager
 def drawing() -> Iterator[Drawing]:
     """A new drawing in the common style, which holds inside."""
-    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+    with style():
         yield Drawing()

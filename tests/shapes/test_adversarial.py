@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from hypernoise.shapes.training.adversarial import Duel, build_critic, duel_losses, jump
-from hypernoise.shapes.training.student import STUDENT_GUIDANCE
+from hypernoise.shapes.training.adversarial import Duel, build_critic, duel_losses
+from hypernoise.shapes.training.student import STUDENT_GUIDANCE, jump
 from hypernoise.shapes.training.teacher import Denoiser
 from hypernoise.shapes.vocabulary import tokenize
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
+
+from hypernoise.tables.plots import png, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def _curves(log: Path) -> dict[str, tuple[list[int], list[float]]]:
 def curves(logs: Sequence[Path]) -> bytes:
     """One small panel a log, PNG."""
     lines = -(-len(logs) // COLUMNS)
-    with mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
+    with style(font_size=8):
         figure = Figure(figsize=(11, 2.4 * lines), dpi=120, layout="constrained")
         panels = figure.subplots(lines, COLUMNS, squeeze=False).flatten()
         for panel in panels[len(logs) :]:
@@ -43,6 +43,4 @@ def curves(logs: Sequence[Path]) -> bytes:
                 panel.plot(steps, values, label=name, linewidth=1)
             panel.set(title=log.stem, xlabel="step")
             panel.legend(frameon=False, fontsize=7)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+        return png(figure)

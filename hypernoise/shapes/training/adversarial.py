@@ -18,7 +18,7 @@ from torch import nn
 
 from hypernoise.shapes.training.data import draw_pool, trimmed
 from hypernoise.shapes.training.loop import LoopSettings, train
-from hypernoise.shapes.training.student import STUDENT_GUIDANCE
+from hypernoise.shapes.training.student import jump
 from hypernoise.shapes.training.teacher import POOL_SIZE, latents_of
 
 if TYPE_CHECKING:
@@ -98,11 +98,6 @@ def _mixed(latents: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
 def _start_times(size: int) -> torch.Tensor:
     times = EARLIEST + (1 - EARLIEST) * torch.rand(size)
     return times.masked_fill(torch.rand(size) < FROM_NOISE, 1.0)
-
-
-def jump(student: Denoiser, points: torch.Tensor, times: torch.Tensor, text: Text) -> torch.Tensor:
-    """The student's clean latents for x_s at times [B]: its consistency function."""
-    return points - times[:, None, None, None] * student.velocity(points, times, text, STUDENT_GUIDANCE)
 
 
 def duel_losses(

@@ -129,6 +129,13 @@ def draw_trajectories(teacher: Denoiser, autoencoder: AutoencoderDC, size: int, 
     return Trajectories(noise, middle, times.float(), ends, tokens, np.concatenate(pixels))
 
 
+def jump(
+    student: Denoiser, points: torch.Tensor, times: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor]
+) -> torch.Tensor:
+    """The student's clean latents for x_s at times [B]: its consistency function."""
+    return points - times[:, None, None, None] * student.velocity(points, times, text, STUDENT_GUIDANCE)
+
+
 def train_student(teacher: Denoiser, autoencoder: AutoencoderDC, folder: Path) -> Denoiser:
     """Distill and return the averaged student; the text encoder stays the teacher's."""
     student = copy.deepcopy(teacher).requires_grad_(requires_grad=True)
@@ -140,8 +147,7 @@ def train_student(teacher: Denoiser, autoencoder: AutoencoderDC, folder: Path) -
 
     def loss_of(batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, dict[str, float]]:
         points, times, ends, tokens, images = batch
-        velocity = student.velocity(points, times, student.text(trimmed(tokens)), STUDENT_GUIDANCE)
-        jumped = points - times[:, None, None, None] * velocity
+        jumped = jump(student, points, times, student.text(trimmed(tokens)))
         latent = F.huber_loss(jumped, ends, delta=0.5)
         image = reconstruction_loss(_decoded(autoencoder, jumped[: len(images)]), images * 2 - 1)
         return latent + 0.5 * image, {"latent": float(latent.detach()), "image": float(image.detach())}
