@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from hypernoise.methods import AdapterSettings, Method, Outcome, Spent, adapter_folder, adapter_weights
+from hypernoise.methods import AdapterSettings, Method, Outcome, Spent, adapter_folder, adapter_identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +27,9 @@ class LoraFinetune(Method):
     def __init__(self, settings: AdapterSettings) -> None:
         self.settings = settings
 
-    def weights(self, model: type[Generator]) -> dict[str, str]:
-        """The adapter's files."""
-        return adapter_weights(adapter_folder(self.settings, model, self.name))
+    def identity(self, model: type[Generator]) -> dict[str, Any]:
+        """The adapter's rank and files."""
+        return adapter_identity(adapter_folder(self.settings, model, self.name))
 
     def attach(self, generator: Generator) -> int:
         """Load the adapter onto the generator's denoiser, once."""

@@ -234,7 +234,7 @@ Prompts = Annotated[
     typer.Option(
         "--prompts",
         help="Prompt set or text file to train on; repeat for several. `hn ls prompts` lists the sets.",
-        show_default="shapes-train",
+        show_default="the model's",
     ),
 ]
 TrainChanges = Annotated[
@@ -260,9 +260,10 @@ def _train(
 ) -> None:
     from hypernoise.noise.training import TrainRequest, run_training  # noqa: PLC0415
 
-    sets = prompts or ["shapes-train"]
     run_training(
-        TrainRequest(kind, model, preset, sets, reward or [], change or [], output, device, allow_overlap)
+        TrainRequest(
+            kind, model, preset, prompts or [], reward or [], change or [], output, device, allow_overlap
+        )
     )
 
 
@@ -307,7 +308,7 @@ def diagnose(
     """Measure the KL divergence that equation 10 approximates, its parts, and whether Theorem 1 applies."""
     from hypernoise.noise.diagnosis import run_diagnosis  # noqa: PLC0415
 
-    run_diagnosis(adapter, model, samples, prompts or ["shapes-train"], device)
+    run_diagnosis(adapter, model, samples, prompts or [], device)
 
 
 @shapes_app.command("train", epilog="Example: `hn shapes train --folder training`")

@@ -84,8 +84,8 @@ class Method(Protocol):
 
     def __init__(self, settings: Any) -> None: ...
 
-    def weights(self, model: type[Generator]) -> dict[str, str]:
-        """sha256 of the weights that the method brings to a model, by name; none unless it says so."""
+    def identity(self, model: type[Generator]) -> dict[str, Any]:
+        """What, besides its settings, tells its run on a model from others, such as hashes; nothing by default."""
         del model
         return {}
 
@@ -150,10 +150,12 @@ def adapter_folder(settings: AdapterSettings, model: type[Generator], method: st
     return folder
 
 
-def adapter_weights(folder: Path) -> dict[str, str]:
-    """sha256 of an adapter's files, for `Method.weights`."""
+def adapter_identity(folder: Path) -> dict[str, Any]:
+    """An adapter's rank and the sha256 of its files, for `Method.identity`."""
+    from hypernoise.noise.adapters import read_config  # noqa: PLC0415
+
     files = sorted(folder.glob("adapter_*"))
-    return {path.name: sha256_of(path) for path in files}
+    return {"lora_rank": read_config(folder)["r"], **{path.name: sha256_of(path) for path in files}}
 
 
 class HyperNoise(Method):
@@ -168,9 +170,9 @@ class HyperNoise(Method):
     def __init__(self, settings: AdapterSettings) -> None:
         self.settings = settings
 
-    def weights(self, model: type[Generator]) -> dict[str, str]:
-        """The adapter's files."""
-        return adapter_weights(adapter_folder(self.settings, model, self.name))
+    def identity(self, model: type[Generator]) -> dict[str, Any]:
+        """The adapter's rank and files."""
+        return adapter_identity(adapter_folder(self.settings, model, self.name))
 
     def attach(self, generator: Generator) -> int:
         """Load the adapter onto the generator's denoiser, once."""

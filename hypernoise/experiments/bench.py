@@ -126,7 +126,7 @@ def _plan(
 ) -> Plan:
     method, preset, settings = _method(text, changes)
     name = text.partition(":")[0]
-    everything = as_dict(settings) | method.weights(model)
+    everything = as_dict(settings) | method.identity(model)
     return Plan(replace(common, method=name, preset=preset, method_settings=everything), method)
 
 

@@ -9,17 +9,27 @@ from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Request, run, run_bench
-from hypernoise.noise.training import TrainRequest, run_training
+from hypernoise.noise.training import TrainRequest, preset_of, run_training
 from hypernoise.registry import find, nearest
-from hypernoise.tables.steps import StepsTable, publish_steps
+from hypernoise.tables.contact_sheet import contact_sheet
+from hypernoise.tables.sweep import Sweep, publish_sweep
 from hypernoise.tables.tradeoff import publish_tradeoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 STEPS = (1, 2, 4, 8, 16, 32)
 """Table 8's numbers of steps."""
+
+RANKS, RANK_STEPS = (8, 16, 64, 128), (1, 2, 4)
+"""Tables 9's and 10's ranks, and the numbers of steps that they are measured at."""
+
+SHOWN = 12
+"""Prompts of a figure of images, spread over the tasks; none is chosen by hand."""
+
+KINDS = {"hypernoise": "hypernoise", "lora-finetune": "lora"}
+"""What `hn train` calls the training of a method's adapter."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Setting:
     batch: int
     device: str
 
-    def request(self, methods: list[str], steps: int) -> Request:
+    def request(self, methods: list[str], steps: int, changes: Sequence[str] = ()) -> Request:
         """A bench of GenEval in this setting."""
         return Request(
             benchmark="geneval",
@@ -43,7 +53,7 @@ class Setting:
             steps=steps,
             suite=None,
             rewards=[],
-            changes=[],
+            changes=changes,
             batch=self.batch,
             device=self.device,
         )
@@ -57,8 +67,63 @@ def _table1(setting: Setting, results: Path) -> None:
 def _table8(setting: Setting, results: Path) -> None:
     console = Console()
     methods = ["base", "lora-finetune", "hypernoise"]
-    runs = {steps: run(setting.request(methods, steps), results, console) for steps in STEPS}
-    publish_steps(StepsTable(runs), results, console)
+    groups = [run(setting.request(methods, steps), results, console) for steps in STEPS]
+    title = "GenEval by number of steps (Tables 2 and 8)"
+    publish_sweep(Sweep(8, title, "steps", "steps of the generator", groups), results, console)
+
+
+def _train(setting: Setting, method: str, rank: int, results: Path) -> Path:
+    """The folder of a method's adapter of some rank, trained if it is not there; its scale is the preset's."""
+    preset = preset_of(KINDS[method], setting.model)
+    folder = results / "adapters" / f"{setting.model}-rank-{rank}" / method
+    run_training(
+        TrainRequest(
+            kind=KINDS[method],
+            model=setting.model,
+            preset=None,
+            prompts=[],
+            rewards=[],
+            changes=[f"rank={rank}", f"alpha={preset.alpha / preset.rank * rank}"],
+            output=folder,
+            device=setting.device,
+            allow_overlap=False,
+        )
+    )
+    return folder
+
+
+def _ranks(number: int, method: str) -> Callable[[Setting, Path], None]:
+    """Table 9 or 10: adapters of several ranks for a method, beside base."""
+
+    def make(setting: Setting, results: Path) -> None:
+        console = Console()
+        folders = [_train(setting, method, rank, results) for rank in RANKS]
+        groups = []
+        for steps in RANK_STEPS:
+            group = run(setting.request(["base"], steps), results, console)
+            for folder in folders:
+                change = f"{method}.adapter={folder}"
+                group += run(setting.request([method], steps, [change]), results, console)
+            groups.append(group)
+        title = f"GenEval by LoRA rank, {method} (Table {number})"
+        publish_sweep(Sweep(number, title, "lora_rank", "LoRA rank", groups), results, console)
+
+    return make
+
+
+def _images(
+    number: int, methods: list[str], steps: int, prompts: int = SHOWN
+) -> Callable[[Setting, Path], None]:
+    """A figure of images: prompts down, methods across, the same x0 in a row."""
+
+    def make(setting: Setting, results: Path) -> None:
+        console = Console()
+        runs = run(setting.request(methods, steps), results, console)
+        path = results / setting.model / f"figure{number}.png"
+        contact_sheet(runs, runs[0].settings["first_seed"], prompts, path)
+        console.print(f"Written to {path}", style="dim", highlight=False)
+
+    return make
 
 
 def _figure4(setting: Setting, results: Path) -> None:
@@ -72,7 +137,7 @@ def _figure4(setting: Setting, results: Path) -> None:
                 kind=kind,
                 model=setting.model,
                 preset="shapes-redness" if setting.model == "shapes" else "table3-redness",
-                prompts=["shapes-train"] if setting.model == "shapes" else ["t2i-compbench-train"],
+                prompts=["t2i-compbench-train"] if setting.model != "shapes" else [],
                 rewards=["redness=1", f"{quality}=0"],
                 changes=[],
                 output=folder / kind,
@@ -97,9 +162,20 @@ CLAIMS = {
     "table8": Claim(
         "GenEval of base, LoRA fine-tuning and HyperNoise at 1 to 32 steps; holds Table 2", _table8
     ),
+    "table9": Claim("GenEval of HyperNoise by the rank of its LoRA", _ranks(9, "hypernoise")),
+    "table10": Claim("GenEval of LoRA fine-tuning by its rank", _ranks(10, "lora-finetune")),
     "figure4": Claim(
         "redness against image quality while HyperNoise and LoRA fine-tuning train; draws Figure 3 too",
         _figure4,
+    ),
+    "figure5": Claim("images of base and HyperNoise at 4 steps", _images(5, ["base", "hypernoise"], steps=4)),
+    "figure6": Claim(
+        "images of base, LoRA fine-tuning and HyperNoise: what hacking the reward looks like",
+        _images(6, ["base", "lora-finetune", "hypernoise"], steps=1),
+    ),
+    "figure8": Claim(
+        "images of base and HyperNoise, not picked; stands for Figure 7 too",
+        _images(8, ["base", "hypernoise"], steps=1, prompts=2 * SHOWN),
     ),
 }
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from hypernoise.hub import HubFiles
+
 StepNoise = Callable[[int], "torch.Tensor"]
 """Noise [B, C, H, W] that a multi-step sampler adds before its n-th call of the denoiser, n from 1."""
 
@@ -28,13 +30,37 @@ class Encoded:
         return Encoded({name: tensor[rows] for name, tensor in self.tensors.items()})
 
 
+@dataclass(frozen=True)
+class Card:
+    """Facts about a generator that are known without loading it.
+
+    Attributes:
+        sources: What it downloads; empty where its weights come with the package.
+        parameters: Weights of its denoiser, in billions.
+        resolution: Height and width of its images.
+        steps: Calls of the denoiser that an image takes by default.
+        gigabytes: Memory that one image takes without gradients, about.
+        licence: The licence of its weights.
+    """
+
+    sources: tuple[HubFiles, ...]
+    parameters: float
+    resolution: int
+    steps: int
+    gigabytes: float
+    licence: str
+
+
 class Generator(Protocol):
     """The frozen generator g_θ: text condition + initial noise → image."""
 
     name: ClassVar[str]
+    card: ClassVar[Card]
     world: ClassVar[str]
     suites: ClassVar[tuple[str, ...]]
     default_rewards: ClassVar[Mapping[str, float]]
+    training_prompts: ClassVar[tuple[str, ...]]
+    """The prompt sets that adapters for it are trained on where the user names none."""
     adapters: ClassVar[Mapping[str, Path]]
     """The adapter that each method uses where the user names none."""
     last_layer: ClassVar[str]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from diffusers import AutoencoderDC, SanaTransformer2DModel
 
-from hypernoise.generators.protocol import Encoded
+from hypernoise.generators.protocol import Card, Encoded
 from hypernoise.generators.scm import ScmSampler
 from hypernoise.shapes.networks import LATENT_SHAPE, TextEncoder
 from hypernoise.shapes.vocabulary import tokenize
@@ -26,9 +26,13 @@ class ShapesGenerator:
     """A tiny SANA-Sprint that draws flat shapes, 32x32 pixels."""
 
     name: ClassVar[str] = "shapes"
+    card: ClassVar[Card] = Card(
+        sources=(), parameters=0.0024, resolution=32, steps=1, gigabytes=0.1, licence="MIT"
+    )
     world: ClassVar[str] = "shapes"
     suites: ClassVar[tuple[str, ...]] = ("shapes",)
     default_rewards: ClassVar[Mapping[str, float]] = {"shapes-match": 1.0}
+    training_prompts: ClassVar[tuple[str, ...]] = ("shapes-train",)
     adapters: ClassVar[Mapping[str, Path]] = {
         method: adapters() / method for method in ("hypernoise", "lora-finetune")
     }

@@ -159,7 +159,12 @@ def _shape(tensor: torch.Tensor | None) -> str:
     return "absent" if tensor is None else "×".join(map(str, tensor.shape))
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """The peft configuration in an adapter's folder.
+
+    Raises:
+        HnError: if there is none, or it is not that of a plain LoRA.
+    """
     try:
         config: dict[str, Any] = json.loads((folder / CONFIG).read_text())
         plain = config["peft_type"] == "LORA" and config["r"] > 0 and config["lora_alpha"] > 0
@@ -192,7 +197,7 @@ def load_adapter(denoiser: nn.Module, folder: Path) -> Adapter:
     Raises:
         HnError: if it cannot be read, does not fit the denoiser, is not plain LoRA, or would change nothing.
     """
-    config, weights = _read_config(folder), _read_weights(folder)
+    config, weights = read_config(folder), _read_weights(folder)
     layers = {name.rpartition(".lora_")[0] for name in weights}
     strange = sorted(layers - set(adapted_layers(denoiser, dense_depthwise=True)))
     if strange:

@@ -27,6 +27,7 @@ from hypernoise.prompts.sets import load_all
 from hypernoise.registry import find
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hypernoise.generators.protocol import Generator
@@ -125,14 +126,14 @@ def verdict(found: Diagnosis) -> str:
     )
 
 
-def run_diagnosis(folder: Path, model: str, samples: int, prompt_sets: list[str], device: str) -> None:
-    """Load an adapter, measure it on training prompts, and print what was found.
+def run_diagnosis(folder: Path, model: str, samples: int, prompt_sets: Sequence[str], device: str) -> None:
+    """Load an adapter, measure it on prompts (the model's training prompts by default), and print what was found.
 
     Raises:
         HnError: if the adapter cannot be used or a name is unknown.
     """
     kind = find("model", model)
-    prompts = load_all(prompt_sets)
+    prompts = load_all(prompt_sets or kind.training_prompts)
     generator: Generator = kind.load(pick_device(device))
     found = diagnose(NoiseHypernetwork.load(generator, folder), generator, prompts[:samples])
     console = Console()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What the user asked for, as typed; `kind` is "hypernoise" or "lora"."""
+    """What the user asked for, as typed; `kind` is "hypernoise" or "lora".
+
+    Without a preset, prompts or rewards, the model's own are used.
+    """
 
     kind: str
     model: str
@@ -202,18 +205,29 @@ def _words(update: Update, skipped: int) -> str:
     return f"{rewards} delta {update.delta_norm:.2f}" + (f" skipped {skipped}" if skipped else "")
 
 
-def _settings(request: TrainRequest) -> TrainSettings:
-    presets = PRESETS[request.kind]
-    name = request.preset or (request.model if request.model in presets else next(iter(presets)))
+def preset_of(kind: str, model: str, name: str | None = None) -> TrainSettings:
+    """A preset of `hn train`, without a name the model's own.
+
+    Raises:
+        HnError: if there is none of that name.
+    """
+    presets = PRESETS[kind]
+    name = name or (model if model in presets else next(iter(presets)))
     if name not in presets:
-        raise HnError(f"hn train {request.kind} has no preset {name!r}: {nearest(name, list(presets))}")
+        raise HnError(f"hn train {kind} has no preset {name!r}: {nearest(name, list(presets))}")
+    return presets[name]
+
+
+def _settings(request: TrainRequest) -> TrainSettings:
     changes = {}
     for text in request.changes:
         setting, equals, value = text.partition("=")
         if not equals:
             raise HnError(f"--set is {text!r} but must be SETTING=VALUE, such as rank=64.")
         changes[setting] = value
-    return overridden(presets[name], changes, f"hn train {request.kind}")
+    return overridden(
+        preset_of(request.kind, request.model, request.preset), changes, f"hn train {request.kind}"
+    )
 
 
 def _prompts(request: TrainRequest, suites: Sequence[str]) -> list[str]:
@@ -241,6 +255,7 @@ def run_training(request: TrainRequest) -> None:
     model = find("model", request.model)
     settings = _settings(request)
     weights = reward_weights(request.rewards, model.default_rewards)
+    request = replace(request, prompts=request.prompts or model.training_prompts)
     prompts = _prompts(request, model.suites)
     device = pick_device(request.device)
     accelerator = Accelerator(

@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     import torch
 
     from hypernoise.generators.protocol import Encoded
+    from hypernoise.hub import HubFiles
 
 
 class Reward(Protocol):
     """A differentiable score r(image, prompt), higher is better."""
 
     name: ClassVar[str]
+    sources: ClassVar[tuple[HubFiles, ...]]
+    """What it downloads; empty where nothing is needed."""
 
     @classmethod
     def load(cls, device: torch.device) -> Reward:

@@ -11,11 +11,14 @@ from hypernoise.generators.protocol import Encoded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hypernoise.hub import HubFiles
+
 
 class Redness:
     """Mean over the pixels of R - (G + B) / 2, between -1 and 1; the prompt plays no part."""
 
     name: ClassVar[str] = "redness"
+    sources: ClassVar[tuple[HubFiles, ...]] = ()
 
     @classmethod
     def load(cls, device: torch.device) -> Redness:

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
+    from hypernoise.hub import HubFiles
+
 
 class ShapesReward:
     """Logit that an image shows what the caption says; it shares nothing with the judge."""
 
     name: ClassVar[str]
+    sources: ClassVar[tuple[HubFiles, ...]] = ()
     file: ClassVar[str]
     network: ClassVar[Callable[[], Scorer]]
 

@@ -33,6 +33,7 @@ class TinyStableDiffusion:
     world: ClassVar[str] = "golden"
     suites: ClassVar[tuple[str, ...]] = ()
     default_rewards: ClassVar[Mapping[str, float]] = {}
+    training_prompts: ClassVar[tuple[str, ...]] = ()
     latent_shape: tuple[int, ...] = (4, 16, 16)
     parameters: int = 0
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
+from hypernoise.experiments import reproduce
 from hypernoise.experiments.reproduce import CLAIMS, STEPS
 from hypernoise.noise.settings import PRESETS
 from hypernoise.tables.reference import paper_rows
@@ -16,8 +19,6 @@ from hypernoise.tables.reference import paper_rows
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pytest
 
     Hn = Callable[..., list[str]]
 
@@ -30,7 +31,7 @@ def test_list_names_everything(hn: Hn) -> None:
 
 
 def test_an_unknown_name_is_refused(refusal: Callable[..., str]) -> None:
-    assert "did you mean 'table8'" in refusal("reproduce", "table7")
+    assert "did you mean 'table8'" in refusal("reproduce", "tabel8")
 
 
 def test_table_8_has_every_method_at_every_number_of_steps(hn: Hn, tmp_path: Path) -> None:
@@ -50,6 +51,46 @@ def test_table_8_has_every_method_at_every_number_of_steps(hn: Hn, tmp_path: Pat
     assert "*0.77*" in paper
     assert "*0.77*" not in ours
     assert (folder / "table8.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("number", "method", "more"), [(9, "hypernoise", 1), (10, "lora-finetune", 0)])
+def test_tables_9_and_10_train_and_measure_every_rank(
+    number: int, method: str, more: int, hn: Hn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for presets in PRESETS.values():
+        monkeypatch.setitem(presets, "shapes", replace(presets["shapes"], batch=2, epochs=0.004))
+    monkeypatch.setattr(reproduce, "RANKS", (8, 16))
+    monkeypatch.setattr(reproduce, "RANK_STEPS", (1, 2))
+    words = ["--limit", 2, "--seeds", 1, "--batch", 2, "--device", "cpu", "--results", tmp_path]
+    hn("reproduce", f"table{number}", *words)
+    frame = pd.read_csv(tmp_path / "shapes" / f"table{number}.csv")
+    expected = [("base", 0), (method, 8), (method, 16)]
+    found = zip(frame["method"], frame["lora_rank"].fillna(0), strict=True)
+    assert list(found) == expected * 2
+    assert (frame["nfe"] == frame["steps"] + more * (frame["method"] == method)).all()
+    for rank in (8, 16):
+        facts = json.loads(
+            (tmp_path / "adapters" / f"shapes-rank-{rank}" / method / "training.json").read_text()
+        )
+        assert facts["settings"]["rank"] == facts["settings"]["alpha"] == rank
+    ours, paper = (
+        (tmp_path / "shapes" / f"table{number}.md").read_text().split("### Paper (reference, not measured")
+    )
+    assert f"| {method} | 16 |" in ours
+    assert "| *64* |" in paper
+    assert (tmp_path / "shapes" / f"table{number}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("number", "methods"), [(5, 2), (6, 3), (8, 2)])
+def test_figures_of_images_show_methods_side_by_side(
+    number: int, methods: int, hn: Hn, tmp_path: Path
+) -> None:
+    words = ["--limit", 3, "--seeds", 1, "--batch", 3, "--device", "cpu", "--results", tmp_path]
+    hn("reproduce", f"figure{number}", *words)
+    sheet = np.asarray(Image.open(tmp_path / "shapes" / f"figure{number}.png"))
+    assert sheet.shape == (26 + 3 * 181, 230 + methods * 142, 3)
+    tiles = [sheet[26:154, 230 + 142 * column : 358 + 142 * column] for column in range(methods)]
+    assert not any((tile == tiles[0]).all() for tile in tiles[1:])
 
 
 def test_the_papers_table_8_is_as_printed() -> None:

@@ -18,6 +18,7 @@ from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Samples
 from hypernoise.noise.settings import TrainSettings
 from hypernoise.rewards.ensemble import Ensemble
+from hypernoise.rewards.redness import Redness
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,8 @@ ADAPTERS = (
     "G_nogroup_10",
     "G_nogroup_10_currentstack",
 )
-TRAININGS = ("A_default10", "D_adamw_rank2_6", "G_nogroup_10")
-"""The trials whose loss is equation 11's with the mean as regularizer."""
+TRAININGS = ("A_default10", "C_inf_red_10", "D_adamw_rank2_6", "G_nogroup_10")
+"""The trials whose loss is equation 65's with the mean as regularizer; in E, delta is the noise itself."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,13 @@ def test_published_adapters_predict_the_published_noise(name: str, tiny: TinySan
             torch.testing.assert_close(image, tensors["fixed_image"], rtol=1e-5, atol=1e-5)
 
 
-def _settings(trial: dict[str, Any]) -> TrainSettings:
+def _settings(trial: dict[str, Any], scale: float) -> TrainSettings:
+    """The trial's settings for a loss, and with it gradients, that are smaller by the factor `scale`."""
     return TrainSettings(
-        learning_rate=trial["lr"],
+        learning_rate=trial["lr"] * (scale if trial["optim"] == "sgd" else 1),
         optimizer=trial["optim"],
-        max_grad_norm=trial["grad_clip"],
+        max_grad_norm=trial["grad_clip"] / scale,
+        temperature=scale,
         rank=trial["lora_rank"],
         alpha=trial["lora_alpha"],
         dense_depthwise=not trial["grouped_convs_excluded"],
@@ -106,11 +109,10 @@ def _settings(trial: dict[str, Any]) -> TrainSettings:
 def test_trainings_take_the_published_steps(name: str, tiny: TinySana, golden: Path) -> None:
     published = Published(golden / "hypernoise", name)
     trial, tensors = published.trial, published.tensors
-    assert trial["reg_weight"] == 0.5
-    settings = _settings(trial)
-    reward = Ensemble(
-        [(Conv(golden / "hypernoise" / "conv_reward.safetensors"), trial["rewards"][0]["weighting"])]
-    )
+    scale = trial["reg_weight"] / 0.5  # the published loss is ours times this, at this temperature
+    settings = _settings(trial, scale)
+    rewards = {"Conv": Conv(golden / "hypernoise" / "conv_reward.safetensors"), "Redness": Redness()}
+    reward = Ensemble([(rewards[each["name"]], each["weighting"]) for each in trial["rewards"]])
     steering = build_steering("hypernoise", tiny, settings)  # type: ignore[arg-type]
     steering.adapter.load(published.weights("init"), name)
     optimization = Optimization(steering, reward, settings, Accelerator(cpu=True))
@@ -120,9 +122,9 @@ def test_trainings_take_the_published_steps(name: str, tiny: TinySana, golden: P
         )
         update = optimization.update([samples])
         assert update.taken
-        assert update.learning_rate == pytest.approx(row["lr"])
+        assert update.learning_rate == pytest.approx(scale * row["lr"])
         assert -update.rewards["Conv"] == pytest.approx(row["Conv"], rel=1e-4)
-        assert update.loss == pytest.approx(row["total"], rel=1e-4)
-        assert update.gradient_norm == pytest.approx(row["grad_norm"], rel=1e-3)
+        assert update.loss * scale == pytest.approx(row["total"], rel=1e-4)
+        assert update.gradient_norm * scale == pytest.approx(row["grad_norm"], rel=1e-3)
     for key, tensor in published.weights("final").items():
         torch.testing.assert_close(steering.adapter.parameters[key].detach(), tensor, rtol=1e-3, atol=1e-4)

@@ -25,6 +25,7 @@ class TinySana:
     world: ClassVar[str] = "golden"
     suites: ClassVar[tuple[str, ...]] = ()
     default_rewards: ClassVar[Mapping[str, float]] = {}
+    training_prompts: ClassVar[tuple[str, ...]] = ()
     adapters: ClassVar[Mapping[str, Path]] = {}
     last_layer: ClassVar[str] = "proj_out"
     latent_shape: tuple[int, ...] = (4, 8, 8)
