@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.geneval import prompts as grammar
 from benchmarks.geneval.rules import Detection, verdict
-from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import Judged, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from benchmarks.geneval.prompts import Metadata
@@ -31,18 +31,25 @@ class GenEval:
         found = grammar.coco_prompts() if suite == "coco" else shapes_prompts()
         return [Prompt(i, metadata["prompt"], metadata["tag"], metadata) for i, metadata in enumerate(found)]
 
-    def judge(self, suite: str) -> Judge:
-        """The embedded judge.
+    def judge(self, suite: str, device: torch.device) -> Judge:
+        """The embedded judge of `shapes`; for `coco`, Mask2Former and CLIP.
 
         Raises:
-            HnError: for `coco`, whose detector this version does not have.
+            HnError: if weights cannot be had.
         """
-        if suite == "coco":
-            raise HnError(
-                "The suite 'coco' needs a COCO detector as judge, which this version does not have; "
-                "use --suite shapes."
-            )
-        return judge_shapes
+        if suite == "shapes":
+            return judge_shapes
+        from benchmarks.geneval.coco_judge import CocoJudge  # noqa: PLC0415 - imports transformers
+
+        return CocoJudge.load(device)
+
+    def weights(self, suite: str) -> dict[str, str]:
+        """sha256 of the files that the suite's judge reads; the embedded one has none."""
+        if suite == "shapes":
+            return {}
+        from benchmarks.geneval.coco_judge import SOURCES  # noqa: PLC0415
+
+        return {name: digest for source in SOURCES for name, digest in source.hashes().items()}
 
 
 def _metadata(task: str, description: Description) -> Metadata:

@@ -151,7 +151,6 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         raise HnError(
             f"The model {request.model!r} cannot draw the suite {suite!r}; its own: {model.suites[0]}."
         )
-    benchmark.judge(suite)  # a suite that nothing can judge is refused before images are made for it
     prompts = spread(benchmark.prompts(suite), request.limit)
     first_seed, seeds = seed_range(request.seeds)
     names = [text.partition(":")[0] for text in request.methods]
@@ -174,7 +173,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         rewards=rewards,
         batch=request.batch,
         device=device.type,
-        weights=_files(model, rewards),
+        weights=_files(model, rewards) | benchmark.weights(suite),
         versions=versions(),
     )
     return [_plan(common, text, changes, model) for text in request.methods], prompts, benchmark

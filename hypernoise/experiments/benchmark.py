@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,16 @@ class Benchmark(Protocol):
         """All prompts of a suite, in their published order."""
         ...
 
-    def judge(self, suite: str) -> Judge:
+    def judge(self, suite: str, device: torch.device) -> Judge:
         """The suite's judge, loaded."""
+        ...
+
+    def weights(self, suite: str) -> dict[str, str]:
+        """sha256 of every file that the judge reads, by name; downloads what is missing.
+
+        Raises:
+            HnError: if a file cannot be had: nothing is generated then.
+        """
         ...
 
 

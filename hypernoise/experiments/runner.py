@@ -57,7 +57,7 @@ class Workbench:
     @cached_property
     def judge(self) -> Judge:
         """The judge, loaded."""
-        return self.benchmark.judge(self.suite)
+        return self.benchmark.judge(self.suite, self.device)
 
     def batch(self, samples: Sequence[Sample], prompts: Mapping[int, Prompt], steps: int) -> Batch:
         """A batch in which each prompt has been encoded once, however many seeds it has."""
