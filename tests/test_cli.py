@@ -286,7 +286,10 @@ WRONG = [
         ["bench", "geneval", "--device", "cuda:77"],
         "There is no device 'cuda:77' on this machine; use auto, cpu",
     ),
-    (["table", "9"], "No numbers of the paper's Table 9 are kept here, only table1.csv, table8.csv."),
+    (
+        ["table", "9"],
+        "hn table writes Table 1, not 9; `hn reproduce --list` names the other tables that can be made.",
+    ),
     (["table", "1"], "There is no finished run of 'shapes' below "),
     (["show", "shapes-reno"], "In "),
     (["ls", "modls"], "hn ls knows no 'modls': did you mean 'models'?"),
