@@ -43,7 +43,18 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
 def test_there_are_these_commands() -> None:
-    expected = {"bench", "table", "show", "ls", "prompts", "reproduce", "diagnose"}
+    expected = {
+        "bench",
+        "table",
+        "show",
+        "ls",
+        "prompts",
+        "reproduce",
+        "diagnose",
+        "models",
+        "doctor",
+        "download",
+    }
     expected |= {"train hypernoise", "train lora", "shapes train", "shapes evaluate"}
     assert expected <= COMMANDS.keys()
 

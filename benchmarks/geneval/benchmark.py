@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.geneval import prompts as grammar
 from benchmarks.geneval.rules import Detection, verdict
+from benchmarks.geneval.sources import COLOR_CLASSIFIER, DETECTOR
 from hypernoise.experiments.benchmark import Judged, Prompt
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.geneval.prompts import Metadata
     from hypernoise.experiments.benchmark import Judge
+    from hypernoise.hub import HubFiles
     from hypernoise.shapes.captions import Description
 
 
@@ -25,11 +27,20 @@ class GenEval:
 
     name: ClassVar[str] = "geneval"
     suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
+    sources: ClassVar[tuple[HubFiles, ...]] = (DETECTOR, COLOR_CLASSIFIER)
 
     def prompts(self, suite: str) -> list[Prompt]:
         """The prompts of a suite in their fixed order."""
         found = grammar.coco_prompts() if suite == "coco" else shapes_prompts()
         return [Prompt(i, metadata["prompt"], metadata["tag"], metadata) for i, metadata in enumerate(found)]
+
+    def identity(self, suite: str) -> dict[str, str]:
+        """The embedded judge's version, or the hashes of the published judges' weights, which are fetched first."""
+        if suite == "coco":
+            return {name: digest for source in self.sources for name, digest in source.hashes().items()}
+        from hypernoise.shapes.judge import VERSION  # noqa: PLC0415
+
+        return {"shapes-judge": VERSION}
 
     def judge(self, suite: str, device: torch.device) -> Judge:
         """The embedded judge of `shapes`; for `coco`, Mask2Former and CLIP.
@@ -42,14 +53,6 @@ class GenEval:
         from benchmarks.geneval.coco_judge import CocoJudge  # noqa: PLC0415 - imports transformers
 
         return CocoJudge.load(device)
-
-    def weights(self, suite: str) -> dict[str, str]:
-        """sha256 of the files that the suite's judge reads; the embedded one has none."""
-        if suite == "shapes":
-            return {}
-        from benchmarks.geneval.coco_judge import SOURCES  # noqa: PLC0415
-
-        return {name: digest for source in SOURCES for name, digest in source.hashes().items()}
 
 
 def _metadata(task: str, description: Description) -> Metadata:

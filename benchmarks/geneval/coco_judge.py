@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Images = Sequence[NDArray[np.uint8]]
 
-SOURCES = (detector.SOURCE, colors.SOURCE)
-
 
 class CocoJudge:
     """Judges images against GenEval prompts.

@@ -18,9 +18,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from benchmarks.geneval.prompts import COLORS
+from benchmarks.geneval.sources import COLOR_CLASSIFIER
 from hypernoise.batches import in_equal_batches
 from hypernoise.errors import HnError
-from hypernoise.hub import HubFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 
     Box = tuple[float, float, float, float]
 
-SOURCE = HubFiles(
-    repo="timm/vit_large_patch14_clip_224.openai",
-    files=("open_clip_model.safetensors",),
-    gigabytes=1.7,
-    licence="MIT",
-)
 ARCHITECTURE = "ViT-L-14-quickgelu"
 TEMPLATES = (
     "a photo of a {color} {name}",
@@ -65,9 +59,9 @@ class ColorClassifier:
             HnError: if they cannot be had, or the architecture lacks QuickGELU.
         """
         if not (open_clip.get_model_config(architecture) or {}).get("quick_gelu"):
-            raise HnError(f"{architecture} has no QuickGELU, with which {SOURCE.repo} was trained.")
+            raise HnError(f"{architecture} has no QuickGELU, with which {COLOR_CLASSIFIER.repo} was trained.")
         model = open_clip.create_model(architecture, load_weights=False)
-        model.load_state_dict(load_file(SOURCE.fetch() / SOURCE.files[0]))
+        model.load_state_dict(load_file(COLOR_CLASSIFIER.fetch() / COLOR_CLASSIFIER.files[0]))
         return cls(model, architecture, device)
 
     def __call__(self, crops: Sequence[Image.Image], names: Sequence[str]) -> list[str]:

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from transformers import Mask2FormerForUniversalSegmentation, Mask2FormerImageProcessor
 
 from benchmarks.geneval.coco_names import COCO_NAMES
+from benchmarks.geneval.sources import DETECTOR
 from hypernoise.batches import in_equal_batches
 from hypernoise.errors import HnError
-from hypernoise.hub import HubFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SOURCE = HubFiles(
-    repo="facebook/mask2former-swin-small-coco-instance",
-    files=("config.json", "model.safetensors"),
-    gigabytes=0.28,
-    licence="other, as the hub has it; MIT, as the authors' repository has it",
-)
 SIDE, LONGEST = 800, 1333
 BEST = 100
 """(query, class) pairs that are kept of an image."""
@@ -65,12 +59,12 @@ class Detector:
         Raises:
             HnError: if they cannot be had or know other classes than COCO's.
         """
-        folder = SOURCE.fetch()
+        folder = DETECTOR.fetch()
         model = Mask2FormerForUniversalSegmentation.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
         )
         if model.config.num_labels != len(COCO_NAMES):
-            raise HnError(f"{SOURCE.repo} knows {model.config.num_labels} classes instead of COCO's 80.")
+            raise HnError(f"{DETECTOR.repo} knows {model.config.num_labels} classes instead of COCO's 80.")
         return cls(model, device, batch=8 if device.type == "cuda" else 1)
 
     def __call__(self, images: Sequence[NDArray[np.uint8]], threshold: float = 0.3) -> list[list[Instance]]:

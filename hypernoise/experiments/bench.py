@@ -173,7 +173,8 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         rewards=rewards,
         batch=request.batch,
         device=device.type,
-        weights=_files(model, rewards) | benchmark.weights(suite),
+        weights=_files(model, rewards),
+        judges=benchmark.identity(suite),
         versions=versions(),
     )
     return [_plan(common, text, changes, model) for text in request.methods], prompts, benchmark

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
+    from hypernoise.hub import HubFiles
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -41,21 +43,25 @@ class Benchmark(Protocol):
 
     name: ClassVar[str]
     suites: ClassVar[tuple[str, ...]]
+    sources: ClassVar[tuple[HubFiles, ...]]
+    """What its judges download; empty where nothing is needed."""
 
     def prompts(self, suite: str) -> list[Prompt]:
         """All prompts of a suite, in their published order."""
         ...
 
-    def judge(self, suite: str, device: torch.device) -> Judge:
-        """The suite's judge, loaded."""
-        ...
+    def identity(self, suite: str) -> dict[str, str]:
+        """What scores depend on beside prompts and images: the judges' versions, or hashes of their weights.
 
-    def weights(self, suite: str) -> dict[str, str]:
-        """sha256 of every file that the judge reads, by name; downloads what is missing.
+        Weights that are missing are downloaded for it.
 
         Raises:
-            HnError: if a file cannot be had: nothing is generated then.
+            HnError: if they cannot be had: nothing is generated then.
         """
+        ...
+
+    def judge(self, suite: str, device: torch.device) -> Judge:
+        """The suite's judge, loaded."""
         ...
 
 

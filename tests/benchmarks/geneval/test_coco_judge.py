@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
-from benchmarks.geneval import colors, detector, prompts
+from benchmarks.geneval import detector, prompts, sources
 from benchmarks.geneval.benchmark import GenEval
 from benchmarks.geneval.coco_judge import CocoJudge, colors_asked
 from benchmarks.geneval.colors import ColorClassifier, crop
@@ -185,12 +185,14 @@ def test_the_suite_is_judged_with_weights_from_the_hub(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(detector, "SIDE", 64)
-    mask2former.save_pretrained(hub(detector.SOURCE.repo))
-    save_file(classifier.model.state_dict(), hub(colors.SOURCE.repo) / "open_clip_model.safetensors")
-    assert set(GenEval().weights("coco")) == {
-        f"{detector.SOURCE.repo}/config.json",
-        f"{detector.SOURCE.repo}/model.safetensors",
-        f"{colors.SOURCE.repo}/open_clip_model.safetensors",
+    mask2former.save_pretrained(hub(sources.DETECTOR.repo))
+    save_file(
+        classifier.model.state_dict(), hub(sources.COLOR_CLASSIFIER.repo) / "open_clip_model.safetensors"
+    )
+    assert set(GenEval().identity("coco")) == {
+        f"{sources.DETECTOR.repo}/config.json",
+        f"{sources.DETECTOR.repo}/model.safetensors",
+        f"{sources.COLOR_CLASSIFIER.repo}/open_clip_model.safetensors",
     }
     judge = CocoJudge(Detector.load(CPU), ColorClassifier.load(CPU, TINY))
     asked = GenEval().prompts("coco")[:2]
@@ -200,11 +202,11 @@ def test_the_suite_is_judged_with_weights_from_the_hub(
 
 
 def test_missing_weights_are_told_before_anything_is_made(hub: Callable[[str], Path]) -> None:
-    hub(detector.SOURCE.repo)
+    hub(sources.DETECTOR.repo)
     with pytest.raises(
         HnError, match=r"mask2former-swin-small-coco-instance is not complete .* HF_HUB_OFFLINE"
     ):
-        GenEval().weights("coco")
+        GenEval().identity("coco")
 
 
 def test_an_architecture_without_quickgelu_is_refused() -> None:
