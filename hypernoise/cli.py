@@ -154,7 +154,7 @@ def reproduce(
 
 @app.command(epilog="Example: `hn table 1 --world shapes`")
 def table(
-    number: Annotated[int, typer.Argument(help="Number of the paper's table; 1 so far.")],
+    number: Annotated[int, typer.Argument(help="Number of the paper's table: 1, 5, 6 or 7.")],
     world: Annotated[str, typer.Option(help="The model whose runs to tabulate, or shapes.")] = "shapes",
     results: Results = RESULTS,
 ) -> None:

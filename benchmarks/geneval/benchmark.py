@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, ClassVar
 from benchmarks.geneval import prompts as grammar
 from benchmarks.geneval.rules import Detection, verdict
 from benchmarks.geneval.sources import COLOR_CLASSIFIER, DETECTOR
-from hypernoise.experiments.benchmark import Judged, Prompt
+from hypernoise.experiments.benchmark import Heading, Judged, Prompt, Report
+from hypernoise.experiments.statistics import bootstrap_interval, by_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
     from benchmarks.geneval.prompts import Metadata
-    from hypernoise.experiments.benchmark import Judge
+    from hypernoise.experiments.benchmark import Judge, Records
+    from hypernoise.experiments.statistics import Estimate, Scores
     from hypernoise.hub import HubFiles
     from hypernoise.shapes.captions import Description
 
@@ -28,6 +30,21 @@ class GenEval:
     name: ClassVar[str] = "geneval"
     suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
     sources: ClassVar[tuple[HubFiles, ...]] = (DETECTOR, COLOR_CLASSIFIER)
+    whole_prompts: ClassVar[bool] = False
+    report: ClassVar[Report] = Report(
+        table=1,
+        name="table1",
+        title="GenEval (Table 1)",
+        overall=Heading("Mean ↑", "Mean ↑"),
+        columns={
+            "single_object": Heading("Single", "Single"),
+            "two_object": Heading("Two", "Two"),
+            "counting": Heading("Counting", "Count"),
+            "colors": Heading("Colors", "Color"),
+            "position": Heading("Position", "Pos."),
+            "color_attr": Heading("Attribution", "Attr."),
+        },
+    )
 
     def prompts(self, suite: str) -> list[Prompt]:
         """The prompts of a suite in their fixed order."""
@@ -53,6 +70,20 @@ class GenEval:
         from benchmarks.geneval.coco_judge import CocoJudge  # noqa: PLC0415 - imports transformers
 
         return CocoJudge.load(device)
+
+    def scores(self, records: Records) -> Scores:
+        """The overall score is the mean over the six tasks."""
+        return by_task(records)
+
+    def columns(self, records: Records) -> Mapping[str, Estimate]:
+        """Each task's mean over its images."""
+        return bootstrap_interval(by_task(records)).tasks
+
+    def remarks(self, suite: str, records: Records) -> list[str]:  # noqa: ARG002 - other benchmarks' need them
+        """Which judge scored the published prompts."""
+        if suite == "shapes":
+            return []
+        return [f"Judges: {', '.join(source.repo for source in self.sources)}, float32."]
 
 
 def _metadata(task: str, description: Description) -> Metadata:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from hypernoise.errors import HnError
-from hypernoise.experiments.benchmark import Judged
 from hypernoise.experiments.environment import PeakMemory, machine
 from hypernoise.experiments.plan import pieces
 from hypernoise.methods import Batch
@@ -22,7 +21,7 @@ from hypernoise.rewards.ensemble import Ensemble, take
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hypernoise.experiments.benchmark import Benchmark, Judge, Prompt
+    from hypernoise.experiments.benchmark import Benchmark, Judge, Judged, Prompt
     from hypernoise.experiments.plan import Piece, RunSettings
     from hypernoise.experiments.store import RunStore
     from hypernoise.generators.protocol import Generator
@@ -82,7 +81,7 @@ def _judged(
     finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
     judged = bench.judge(list(pixels), prompts)
     return [
-        verdict if good else Judged(0.0, "failed: the image is not finite")
+        verdict if good else replace(verdict, score=0.0, reason="failed: the image is not finite")
         for verdict, good in zip(judged, finite, strict=True)
     ]
 

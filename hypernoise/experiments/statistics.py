@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hypernoise.experiments.benchmark import Records
+
 CHUNK = 1000  # resamples at once: 1000 × 1065 prompts of DPG-Bench are 8.5 MB
 
 
@@ -54,6 +56,18 @@ class Scores:
             raise ValueError("a (prompt, seed) was scored twice")
         if len(set(zip(self.prompt, self.task, strict=True))) > len(set(self.prompt)):
             raise ValueError("a prompt stands in two tasks")
+
+
+def by_task(records: Records) -> Scores:
+    """The scores of records with tasks as strata: the overall score is the mean of the tasks' means."""
+    rows = [(each["task"], each["prompt_index"], each["seed"], each["score"]) for each in records]
+    return Scores(*map(list, zip(*rows, strict=True)))
+
+
+def pooled(records: Records) -> Scores:
+    """The scores of records in a single stratum: the overall score is the mean over all images."""
+    rows = [("all", each["prompt_index"], each["seed"], each["score"]) for each in records]
+    return Scores(*map(list, zip(*rows, strict=True)))
 
 
 @dataclass(frozen=True)

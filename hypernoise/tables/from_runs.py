@@ -1,4 +1,4 @@
-"""Table 1's rows from stored runs: which runs go together, their scores, times and differences to base."""
+"""A table's rows from stored runs: which runs go together, their scores, times and differences to base."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import numpy as np
 from hypernoise.errors import HnError
 from hypernoise.experiments import statistics
 from hypernoise.experiments.store import RunStore
+from hypernoise.registry import find
 from hypernoise.tables.table1 import Estimate, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from hypernoise.experiments.benchmark import Benchmark
 
 OF_THE_METHOD = ("method", "preset", "method_settings")
 CHANGED = ", changed"
@@ -42,6 +45,12 @@ class StoredRun:
         return settings
 
     @property
+    def benchmark(self) -> Benchmark:
+        """The benchmark that was run."""
+        benchmark: Benchmark = find("benchmark", self.settings["benchmark"])()
+        return benchmark
+
+    @property
     def name(self) -> str:
         """The run's name."""
         return self.store.folder.name
@@ -63,11 +72,8 @@ class StoredRun:
 
     @cached_property
     def scores(self) -> statistics.Scores:
-        """The judge's scores as columns."""
-        columns = zip(
-            *((r["task"], r["prompt_index"], r["seed"], r["score"]) for r in self.records), strict=True
-        )
-        return statistics.Scores(*map(list, columns))
+        """The judge's scores, as the benchmark forms its overall score."""
+        return self.benchmark.scores(self.records)
 
     @property
     def failures(self) -> int:
@@ -132,7 +138,6 @@ def rows(runs: Sequence[StoredRun]) -> list[Row]:
 
 
 def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
-    estimates = statistics.bootstrap_interval(run.scores)
     delta = None
     if base is not None and run is not base:
         delta = _estimate(statistics.paired_difference(run.scores, base.scores).overall)
@@ -143,9 +148,9 @@ def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
         params_b=run.manifest["parameters"] / 1e9,
         seconds=float(np.median([cost["seconds"] for cost in run.store.costs()])),
         nfe=float(np.mean([record["nfe"] for record in run.records])),
-        mean=_estimate(estimates.overall),
+        mean=_estimate(statistics.bootstrap_interval(run.scores).overall),
         delta=delta,
-        tasks={task: _estimate(estimate) for task, estimate in estimates.tasks.items()},
+        tasks={name: _estimate(estimate) for name, estimate in run.benchmark.columns(run.records).items()},
         prompts=run.settings["prompts"],
         seeds=run.settings["seeds"],
         p_value=None if p_value is None else float(p_value),
@@ -156,21 +161,21 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
     """What a reader must know to trust the rows: sizes, detectable difference, settings, machine, failures."""
     first = runs[0]
     base = next((run for run in runs if run.settings["method"] == "base"), None)
-    machine = first.manifest["machine"]
+    machine, report = first.manifest["machine"], first.benchmark.report
     said = [
         f"{first.settings['prompts']} prompts × {first.settings['seeds']} seeds, suite {first.settings['suite']}, "
         f"prompt set {first.settings['prompts_sha256'][:8]}.",
         f"Time: median seconds an image at batch {first.settings['batch']}, text encoding and decoding included, "
         f"loading and storing not; {machine['processor']}, {machine['threads']} threads, {machine['device']}.",
+        *first.benchmark.remarks(first.settings["suite"], first.records),
     ]
     for run in runs:
         method = run.settings["method"]
         if base is not None and run is not base and first.settings["prompts"] > 1:
             smallest = statistics.smallest_detectable_difference(run.scores, base.scores)
             if not np.isnan(smallest):
-                said.append(
-                    f"{method} against base: smallest detectable difference {smallest:.3f} (80% power)."
-                )
+                printed = f"{smallest * report.scale:.{report.digits[0]}f}"
+                said.append(f"{method} against base: smallest detectable difference {printed} (80% power).")
         if run.settings["method_settings"]:
             values = ", ".join(f"{name} {value}" for name, value in run.settings["method_settings"].items())
             said.append(f"{method}: preset {run.settings['preset']} ({values}).")

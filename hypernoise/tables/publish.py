@@ -8,6 +8,7 @@ from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.files import write_atomically
+from hypernoise.registry import find, names
 from hypernoise.tables import from_runs
 from hypernoise.tables.contact_sheet import contact_sheet
 from hypernoise.tables.latex import latex
@@ -25,19 +26,20 @@ if TYPE_CHECKING:
 
 
 def publish(runs: Sequence[StoredRun], results: Path, console: Console) -> None:
-    """Print Table 1 of some comparable runs and write it as CSV, Markdown and LaTeX.
+    """Print their benchmark's table of some comparable runs and write it as CSV, Markdown and LaTeX.
 
-    The files are `table1.csv`, `table1.md` and `table1.tex` below `results/<world>/`; the CSV holds measured
-    rows alone, the others the paper's too.
+    The files are called as the benchmark's report has it, such as `table1.csv`, `table1.md` and `table1.tex`, below
+    `results/<world>/`; the CSV holds measured rows alone, the others the paper's too.
     """
+    report = runs[0].benchmark.report
     rows = from_runs.rows(runs)
-    sheet = arrange(rows, paper_rows(1), from_runs.notes(runs))
-    folder = results / str(runs[0].settings["model"])
-    write_csv(rows, folder / "table1.csv")
-    write_atomically(folder / "table1.md", markdown(sheet).encode())
-    write_atomically(folder / "table1.tex", latex(sheet).encode())
+    sheet = arrange(rows, paper_rows(report.table), from_runs.notes(runs), report)
+    place = results / str(runs[0].settings["model"]) / report.name
+    write_csv(rows, place.with_suffix(".csv"), report.columns)
+    write_atomically(place.with_suffix(".md"), markdown(sheet).encode())
+    write_atomically(place.with_suffix(".tex"), latex(sheet).encode())
     console.print(terminal(sheet, console.width))
-    console.print(f"Written to {folder}/table1.csv, .md and .tex", style="dim", highlight=False)
+    console.print(f"Written to {place}.csv, .md and .tex", style="dim", highlight=False)
 
 
 def write_table(number: int, world: str, results: Path) -> None:
@@ -46,15 +48,21 @@ def write_table(number: int, world: str, results: Path) -> None:
     Raises:
         HnError: if another command makes that table, or there is no finished run of that world.
     """
-    if number != 1:
+    made = {find("benchmark", name).report.table: name for name in reversed(names("benchmark"))}
+    if number not in made:
         raise HnError(
-            f"hn table writes Table 1, not {number}; `hn reproduce --list` names the other tables that can be made."
+            f"hn table writes the tables {', '.join(map(str, sorted(made)))}, not {number}; "
+            "`hn reproduce --list` names the other tables that can be made."
         )
-    runs = [run for run in from_runs.stored_runs(results) if run.settings["model"] == world]
+    runs = [
+        run
+        for run in from_runs.stored_runs(results)
+        if (run.settings["model"], run.settings["benchmark"]) == (world, made[number])
+    ]
     if not runs:
         raise HnError(
-            f"There is no finished run of {world!r} below {results / 'runs'}; "
-            f"make one with `hn bench geneval --model {world}`."
+            f"There is no finished run of {world!r} below {results / 'runs'} for Table {number}; "
+            f"make one with `hn bench {made[number]} --model {world}`."
         )
     publish(from_runs.comparable(runs, runs[0]), results, Console())
 
