@@ -15,21 +15,14 @@ import torch
 from PIL import Image
 from transformers import BertTokenizer, BlipForQuestionAnswering
 
+from benchmarks.sources import BLIP_VQA
 from hypernoise.batches import in_equal_batches
-from hypernoise.hub import HubFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-SOURCE = HubFiles(
-    repo="Salesforce/blip-vqa-capfilt-large",
-    files=("config.json", "pytorch_model.bin", "tokenizer_config.json", "vocab.txt"),
-    gigabytes=1.54,
-    licence="BSD-3-Clause",
-)
-NAME = "BLIP-VQA (Salesforce/blip-vqa-capfilt-large)"
 ENCODE, DECODE = 30523, 30522
 """Tokens that BLIP's question encoder and its answer decoder begin with."""
 
@@ -60,7 +53,7 @@ class BlipVqa:
         Raises:
             HnError: if they cannot be had.
         """
-        folder = SOURCE.fetch()
+        folder = BLIP_VQA.fetch()
         model = BlipForQuestionAnswering.from_pretrained(
             folder, use_safetensors=False, weights_only=True, local_files_only=True, dtype=torch.float32
         )

@@ -25,7 +25,13 @@ REWARDS = {
     "shapes-clip": "hypernoise.rewards.shapes:ShapesClip",
     "shapes-match": "hypernoise.rewards.shapes:ShapesMatch",
 }
-BENCHMARKS = {"geneval": "benchmarks.geneval.benchmark:GenEval"}
+BENCHMARKS = {
+    "geneval": "benchmarks.geneval.benchmark:GenEval",
+    "t2i-compbench": "benchmarks.t2i_compbench.benchmark:T2ICompBench",
+    "dpg-bench": "benchmarks.dpg_bench.benchmark:DpgBench",
+    "dpg-bench-as-published": "benchmarks.dpg_bench.benchmark:DpgBenchAsPublished",
+    "diversity": "benchmarks.diversity.benchmark:Diversity",
+}
 
 KINDS = {"model": GENERATORS, "method": METHODS, "reward": REWARDS, "benchmark": BENCHMARKS}
 GROUPS = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import BitImageProcessor, Dinov2Model
 
-from hypernoise.hub import HubFiles
+from benchmarks.diversity.sources import DINO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SOURCE = HubFiles(
-    repo="facebook/dinov2-base",
-    files=("config.json", "model.safetensors"),
-    gigabytes=0.35,
-    licence="Apache-2.0",
-)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -42,7 +36,7 @@ class Dino:
             HnError: if they cannot be had.
         """
         model = Dinov2Model.from_pretrained(
-            SOURCE.fetch(), use_safetensors=True, local_files_only=True, dtype=torch.float32
+            DINO.fetch(), use_safetensors=True, local_files_only=True, dtype=torch.float32
         )
         return cls(model, device)
 

@@ -52,11 +52,6 @@ def similarities(images: Images, embed: Embed, chunk: int = CHUNK) -> NDArray[np
     return ((unit @ unit.sum(0) - 1) / (count - 1)).cpu().numpy()
 
 
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation over prompts; the latter is NaN for a single one."""
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-
-
 def _count(images: Images) -> int:
     if len(images) < 2:
         raise ValueError("diversity needs at least two images of a prompt")

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     Answers = Callable[[Sequence[NDArray[np.uint8]], Sequence[Sequence[Any]]], list[list[float]]]
     """Gives P(yes) of each question about its image."""
 
-LEFT_OUT = "left out as published: "
-"""Begins the reason of an image that the published script drops."""
-
 
 def metadata_of(name: str, text: str, questions: Sequence[Question]) -> dict[str, Any]:
     """A prompt's metadata as plain data."""
@@ -59,9 +56,6 @@ def judged(questions: Sequence[Question], yes: Sequence[bool], *, as_published: 
     """The score of an image, its questions having got these answers; the reason names those answered "no"."""
     answers = {question.number: said for question, said in zip(questions, yes, strict=True)}
     details = {"answers": [[question.category, answers[question.number]] for question in questions]}
-    try:
-        score = rules.image_score(questions, answers, as_published=as_published)
-    except rules.MissingQuestionError as error:
-        return Judged(0.0, f"{LEFT_OUT}{error}", details)
+    score = rules.image_score(questions, answers, as_published=as_published)
     denied = [question.text for question in questions if not answers[question.number]]
     return Judged(score, " ".join(denied), details)

@@ -32,6 +32,12 @@ class Question:
     category: str
 
 
+def undefined(questions: Sequence[Question]) -> list[int]:
+    """Numbers that questions depend on and that none of them has."""
+    known = {question.number for question in questions}
+    return [parent for question in questions for parent in question.parents if parent not in known]
+
+
 def is_yes(answer: str, *, as_published: bool = False) -> bool:
     """Whether an answer in words means yes."""
     return (answer if as_published else answer.strip().lower()) == "yes"

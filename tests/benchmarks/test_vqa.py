@@ -10,6 +10,7 @@ import torch
 from transformers import BertTokenizer, BlipConfig, BlipForQuestionAnswering
 
 from benchmarks import vqa
+from benchmarks.sources import BLIP_VQA
 from benchmarks.vqa import BlipVqa, cleaned
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def test_the_published_weights_are_read_from_the_hub_without_unpickling_code(
     tokenizer: BertTokenizer,
     pictures: list[np.ndarray],
 ) -> None:
-    folder = hub(vqa.SOURCE.repo)
+    folder = hub(BLIP_VQA.repo)
     model.config.save_pretrained(folder)
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in WORDS))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.dpg_bench import prompts, rules
-from benchmarks.dpg_bench.judge import LEFT_OUT, judge_with, metadata_of
+from benchmarks.dpg_bench.judge import judge_with, metadata_of
 from benchmarks.dpg_bench.prompts import Item, read_table
 from benchmarks.dpg_bench.rules import MissingQuestionError, Question
 from hypernoise.errors import HnError
@@ -166,8 +166,5 @@ def test_the_judge_counts_what_the_model_answers() -> None:
     }
 
 
-def test_what_the_published_script_drops_is_named() -> None:
-    broken = [question(1), question(2, 99)]
-    case = Prompt(0, "", "prompts", metadata_of("a", "", broken))
-    (found,) = judge_with(lambda *_: [[1.0, 1.0]], as_published=True)([np.zeros((4, 4, 3), np.uint8)], [case])
-    assert found.reason == f"{LEFT_OUT}question 2 depends on 99, which is not there"
+def test_questions_that_depend_on_none_are_found() -> None:
+    assert rules.undefined([question(1), question(2, 1, 99)]) == [99]

@@ -1,0 +1,143 @@
+"""DPG-Bench as `hn bench` runs it: the suites, and the judge of each (paper, Table 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from benchmarks.dpg_bench.judge import judge_with, metadata_of
+from benchmarks.dpg_bench.prompts import published_items
+from benchmarks.dpg_bench.rules import CATEGORIES, first_level, undefined
+from benchmarks.sources import BLIP_VQA
+from hypernoise.experiments.benchmark import Heading, Prompt, Report
+from hypernoise.experiments.statistics import Scores, bootstrap_interval, pooled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+    from benchmarks.dpg_bench.prompts import Item
+    from hypernoise.experiments.benchmark import Judge, Records
+    from hypernoise.experiments.statistics import Estimate
+    from hypernoise.hub import HubFiles
+
+COLUMNS = {name: Heading(f"{name.capitalize()} ↑", name.capitalize()) for name in CATEGORIES}
+QUESTIONS = 1000
+"""More than any prompt has: tells the answers about an image apart."""
+
+
+class DpgBench:
+    """Suite `coco`: the 1,065 published prompts. Suite `shapes`: 120 longer ones of the embedded world."""
+
+    name: ClassVar[str] = "dpg-bench"
+    suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
+    sources: ClassVar[tuple[HubFiles, ...]] = (BLIP_VQA,)
+    whole_prompts: ClassVar[bool] = False
+    as_published: ClassVar[bool] = False
+    report: ClassVar[Report] = Report(
+        table=6,
+        name="table6",
+        title="DPG-Bench (Table 6)",
+        overall=Heading("Score ↑", "Score ↑"),
+        columns=COLUMNS,
+        scale=100,
+        digits=(2, 2),
+    )
+
+    def _items(self, suite: str) -> list[Item]:
+        if suite == "coco":
+            return published_items(as_published=self.as_published)
+        from benchmarks.dpg_bench.shapes import shapes_items  # noqa: PLC0415
+
+        return shapes_items()
+
+    def prompts(self, suite: str) -> list[Prompt]:
+        """The prompts of a suite; their task is where they come from, such as "partiprompts"."""
+        return [
+            Prompt(index, item.text, _source(item), metadata_of(item.name, item.text, item.questions))
+            for index, item in enumerate(self._items(suite))
+            if not (self.as_published and undefined(item.questions))
+        ]
+
+    def identity(self, suite: str) -> dict[str, str]:
+        """The hashes of BLIP-VQA, or the embedded judge's version."""
+        if suite == "coco":
+            return BLIP_VQA.hashes()
+        from hypernoise.shapes.judge import VERSION  # noqa: PLC0415
+
+        return {"shapes-judge": VERSION}
+
+    def judge(self, suite: str, device: torch.device) -> Judge:
+        """The rules on the answers of BLIP-VQA, or of the embedded judge."""
+        if suite == "coco":
+            from benchmarks.vqa import BlipVqa  # noqa: PLC0415 - imports transformers
+
+            return judge_with(BlipVqa.load(device), as_published=self.as_published)
+        from benchmarks.dpg_bench.shapes import answer  # noqa: PLC0415
+
+        return judge_with(answer, as_published=self.as_published)
+
+    def scores(self, records: Records) -> Scores:
+        """The overall score is the mean over all images."""
+        return pooled(records)
+
+    def columns(self, records: Records) -> Mapping[str, Estimate]:
+        """Share of "yes" in each category of the first level, before any dependency is looked at."""
+        return category_estimates(records, last_image_only=self.as_published)
+
+    def remarks(self, suite: str, records: Records) -> list[str]:  # noqa: ARG002 - other benchmarks' need them
+        """Who answered the questions, and by which variant of the rules they were counted."""
+        judge = (
+            f"BLIP-VQA, {BLIP_VQA.repo}, float32, not the published mPLUG-large"
+            if suite == "coco"
+            else "the embedded world's classical detector"
+        )
+        rules = (
+            "as the published script has them: the table's first row is skipped, zeroes fall through in row order, "
+            "category scores are those of a prompt's last image, and prompts that depend on a missing question are "
+            "left out"
+            if self.as_published
+            else "every row, a question counts if all that it depends on got yes"
+        )
+        return [f"Judge: {judge}.", f"Rules: {rules}."]
+
+
+class DpgBenchAsPublished(DpgBench):
+    """The same with the published script's own variant of the rules."""
+
+    name: ClassVar[str] = "dpg-bench-as-published"
+    as_published: ClassVar[bool] = True
+    report: ClassVar[Report] = Report(
+        table=6,
+        name="table6-as-published",
+        title="DPG-Bench, as its published script counts (Table 6)",
+        overall=Heading("Score ↑", "Score ↑"),
+        columns=COLUMNS,
+        scale=100,
+        digits=(2, 2),
+    )
+
+
+def _source(item: Item) -> str:
+    """The collection that an item's name begins with; some have only a number."""
+    return item.name.rstrip("0123456789") or "numbered"
+
+
+def category_estimates(records: Records, *, last_image_only: bool = False) -> dict[str, Estimate]:
+    """Share of "yes" of each category with its interval; every question about a failed image got "no"."""
+    last = max(record["seed"] for record in records)
+    rows: dict[str, list[tuple[int, int, float]]] = {}
+    for record in records:
+        if last_image_only and record["seed"] != last:
+            continue
+        failed = record["reason"].startswith("failed:")
+        for number, (category, yes) in enumerate(record["details"]["answers"]):
+            key = (record["prompt_index"], record["seed"] * QUESTIONS + number, float(yes and not failed))
+            rows.setdefault(first_level(category), []).append(key)
+    estimates = {}
+    for category, of in rows.items():
+        prompts, answers, values = map(list, zip(*of, strict=True))
+        estimates[category] = bootstrap_interval(
+            Scores([category] * len(of), prompts, answers, values)
+        ).overall
+    return estimates

@@ -1,0 +1,87 @@
+"""T2I-CompBench as `hn bench` runs it: the suites, and the judge of each (paper, Table 5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from benchmarks.sources import BLIP_VQA
+from benchmarks.t2i_compbench.judge import judge_with
+from benchmarks.t2i_compbench.prompts import published_prompts
+from hypernoise.experiments.benchmark import Heading, Prompt, Report
+from hypernoise.experiments.statistics import bootstrap_interval, by_task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+    from hypernoise.experiments.benchmark import Judge, Records
+    from hypernoise.experiments.statistics import Estimate, Scores
+    from hypernoise.hub import HubFiles
+
+
+class T2ICompBench:
+    """Suite `coco`: the 900 published validation prompts. Suite `shapes`: 180 of the embedded world."""
+
+    name: ClassVar[str] = "t2i-compbench"
+    suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
+    sources: ClassVar[tuple[HubFiles, ...]] = (BLIP_VQA,)
+    whole_prompts: ClassVar[bool] = False
+    report: ClassVar[Report] = Report(
+        table=5,
+        name="table5",
+        title="T2I-CompBench, attribute binding (Table 5)",
+        overall=Heading("Mean ↑", "Mean ↑"),
+        columns={
+            "color": Heading("Color ↑", "Color"),
+            "shape": Heading("Shape ↑", "Shape"),
+            "texture": Heading("Texture ↑", "Text."),
+        },
+    )
+
+    def prompts(self, suite: str) -> list[Prompt]:
+        """The prompts of a suite, category by category."""
+        if suite == "coco":
+            found = published_prompts()
+        else:
+            from benchmarks.t2i_compbench.shapes import shapes_prompts  # noqa: PLC0415
+
+            found = shapes_prompts()
+        return [Prompt(i, row["prompt"], row["category"], row) for i, row in enumerate(found)]
+
+    def identity(self, suite: str) -> dict[str, str]:
+        """The hashes of BLIP-VQA, or the embedded judge's version."""
+        if suite == "coco":
+            return BLIP_VQA.hashes()
+        from hypernoise.shapes.judge import VERSION  # noqa: PLC0415
+
+        return {"shapes-judge": VERSION}
+
+    def judge(self, suite: str, device: torch.device) -> Judge:
+        """The published rules on the answers of BLIP-VQA, or of the embedded judge."""
+        if suite == "coco":
+            from benchmarks.vqa import BlipVqa  # noqa: PLC0415 - imports transformers
+
+            return judge_with(BlipVqa.load(device))
+        from benchmarks.t2i_compbench.shapes import answer  # noqa: PLC0415
+
+        return judge_with(answer)
+
+    def scores(self, records: Records) -> Scores:
+        """The overall score is the mean over the categories, which the paper does not print."""
+        return by_task(records)
+
+    def columns(self, records: Records) -> Mapping[str, Estimate]:
+        """Each category's mean over its images."""
+        return bootstrap_interval(by_task(records)).tasks
+
+    def remarks(self, suite: str, records: Records) -> list[str]:  # noqa: ARG002 - other benchmarks' need them
+        """Who answered the questions."""
+        if suite == "coco":
+            return [
+                f"Judge: BLIP-VQA, {BLIP_VQA.repo}, float32; noun phrases of spaCy's en_core_web_sm 3.8.0."
+            ]
+        return [
+            "Judge: the embedded world's classical detector; P(yes) is its score. That world has no textures. "
+            "Shape: two shapes of one color, which training never shows."
+        ]
