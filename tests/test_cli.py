@@ -299,7 +299,7 @@ WRONG = [
     ),
     (
         ["table", "9"],
-        "hn table writes Table 1, not 9; `hn reproduce --list` names the other tables that can be made.",
+        "hn table writes Tables 1, 5, 6, 7, not 9; `hn reproduce --list` names the other tables that can be made.",
     ),
     (["table", "1"], "There is no finished run of 'shapes' below "),
     (["show", "shapes-reno"], "In "),

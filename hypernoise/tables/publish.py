@@ -51,7 +51,7 @@ def write_table(number: int, world: str, results: Path) -> None:
     made = {find("benchmark", name).report.table: name for name in reversed(names("benchmark"))}
     if number not in made:
         raise HnError(
-            f"hn table writes the tables {', '.join(map(str, sorted(made)))}, not {number}; "
+            f"hn table writes Tables {', '.join(map(str, sorted(made)))}, not {number}; "
             "`hn reproduce --list` names the other tables that can be made."
         )
     runs = [
