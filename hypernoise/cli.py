@@ -217,6 +217,53 @@ def show(
     show_run(run, prompts, seed, results)
 
 
+@app.command(epilog="Example: `hn score geneval --suite coco --images my-images`")
+def score(
+    benchmark: BenchmarkName,
+    images: Annotated[Path, typer.Option(help="Folder of images in the benchmark's published layout.")],
+    suite: Annotated[str, typer.Option(help="Prompt set that the images were made for.")] = "coco",
+    seeds: Annotated[str, typer.Option(help="Images that each prompt has.")] = "4",
+    batch: BatchSize = 40,
+    device: Device = "auto",
+    allow_missing: Annotated[
+        bool, typer.Option(help="Leave out images that are missing or unreadable, and say how many.")
+    ] = False,
+    results: Results = RESULTS,
+) -> None:
+    """Score a folder of images, whoever made them; a folder that is not whole is refused."""
+    from hypernoise.experiments.scoring import ScoreRequest, run_score  # noqa: PLC0415
+
+    run_score(ScoreRequest(benchmark, images, suite, seeds, batch, device, allow_missing), results)
+
+
+@app.command(epilog="Example: `hn export shapes-base-geneval --output my-images`")
+def export(
+    run: Annotated[str, typer.Argument(help="Name of a run, or its beginning.")],
+    output: Annotated[Path, typer.Option(help="New folder to write the images to.")],
+    layout: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="geneval, t2i-compbench or dpg-bench.", show_default="the run's benchmark"),
+    ] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Write a run's images in the layout that a benchmark's published script reads."""
+    from hypernoise.experiments.export import export_run  # noqa: PLC0415
+
+    export_run(run, layout, output, results)
+
+
+@app.command(epilog="Example: `hn compare shapes-base-geneval shapes-reno-geneval`")
+def compare(
+    first: Annotated[str, typer.Argument(help="Name of run A, or its beginning.")],
+    second: Annotated[str, typer.Argument(help="Name of run B, or its beginning.")],
+    results: Results = RESULTS,
+) -> None:
+    """Compare two runs on the same prompts and noise: paired difference, interval, test, detectable difference."""
+    from hypernoise.tables.compare import compare_runs  # noqa: PLC0415
+
+    compare_runs(first, second, results)
+
+
 @app.command("ls", epilog="Example: `hn ls methods`")
 def ls(
     what: Annotated[str, typer.Argument(help="models, methods, rewards, benchmarks, prompts or runs.")],

@@ -11,11 +11,12 @@ from hypernoise.experiments.benchmark import Heading, Report
 from hypernoise.experiments.statistics import Estimate, bootstrap_interval, pooled, prompt_deviation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import torch
 
     from hypernoise.experiments.benchmark import Judge, Prompt, Records
+    from hypernoise.experiments.layout import ImageFile
     from hypernoise.experiments.statistics import Scores
     from hypernoise.hub import HubFiles
 
@@ -65,6 +66,14 @@ class Diversity:
 
         features = ShapesFeatures(device)
         return judge_with(features.perceptual, features.semantic)
+
+    def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
+        """GenEval's."""
+        return GenEval().layout(prompts, seeds)
+
+    def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """GenEval's."""
+        return GenEval().layout_texts(prompts)
 
     def scores(self, records: Records) -> Scores:
         """The mean distance over all pairs of a prompt's images, and over prompts."""

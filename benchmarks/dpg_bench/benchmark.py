@@ -8,11 +8,13 @@ from benchmarks.dpg_bench.judge import judge_with, metadata_of
 from benchmarks.dpg_bench.prompts import published_items
 from benchmarks.dpg_bench.rules import CATEGORIES, first_level, undefined
 from benchmarks.sources import BLIP_VQA
+from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import Heading, Prompt, Report
+from hypernoise.experiments.layout import ImageFile
 from hypernoise.experiments.statistics import Scores, bootstrap_interval, pooled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import torch
 
@@ -76,6 +78,20 @@ class DpgBench:
         from benchmarks.dpg_bench.shapes import answer  # noqa: PLC0415
 
         return judge_with(answer, as_published=self.as_published)
+
+    def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
+        """`<item>.png`, which shows one image or a grid of four."""
+        if seeds not in (1, 4):
+            raise HnError(
+                f"DPG-Bench's layout has one image a prompt or four, not {seeds}; give --seeds 1 or 4."
+            )
+        return [
+            ImageFile(f"{prompt.metadata['item_id']}.png", prompt, tuple(range(seeds))) for prompt in prompts
+        ]
+
+    def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:  # noqa: ARG002 - other layouts have some
+        """None: the script finds the prompts in its table by the files' names."""
+        return {}
 
     def scores(self, records: Records) -> Scores:
         """The overall score is the mean over all images."""

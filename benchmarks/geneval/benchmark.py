@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.geneval import prompts as grammar
 from benchmarks.geneval.rules import Detection, verdict
 from benchmarks.geneval.sources import COLOR_CLASSIFIER, DETECTOR
 from hypernoise.experiments.benchmark import Heading, Judged, Prompt, Report
+from hypernoise.experiments.layout import ImageFile
 from hypernoise.experiments.statistics import bootstrap_interval, by_task
 
 if TYPE_CHECKING:
@@ -70,6 +72,20 @@ class GenEval:
         from benchmarks.geneval.coco_judge import CocoJudge  # noqa: PLC0415 - imports transformers
 
         return CocoJudge.load(device)
+
+    def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
+        """`<prompt>/samples/<seed>.png`, both of five digits."""
+        return [
+            ImageFile(f"{prompt.index:05d}/samples/{seed:05d}.png", prompt, (seed,))
+            for prompt in prompts
+            for seed in range(seeds)
+        ]
+
+    def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """`<prompt>/metadata.jsonl`, one line each."""
+        return {
+            f"{prompt.index:05d}/metadata.jsonl": json.dumps(prompt.metadata) + "\n" for prompt in prompts
+        }
 
     def scores(self, records: Records) -> Scores:
         """The overall score is the mean over the six tasks."""

@@ -8,10 +8,11 @@ from benchmarks.sources import BLIP_VQA
 from benchmarks.t2i_compbench.judge import judge_with
 from benchmarks.t2i_compbench.prompts import published_prompts
 from hypernoise.experiments.benchmark import Heading, Prompt, Report
+from hypernoise.experiments.layout import ImageFile
 from hypernoise.experiments.statistics import bootstrap_interval, by_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import torch
 
@@ -66,6 +67,21 @@ class T2ICompBench:
         from benchmarks.t2i_compbench.shapes import answer  # noqa: PLC0415
 
         return judge_with(answer)
+
+    def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
+        """`<category>/samples/<prompt>_<number>.png`, numbered within the category with six digits."""
+        files = []
+        for category in dict.fromkeys(prompt.task for prompt in prompts):
+            samples = [(p, seed) for p in prompts if p.task == category for seed in range(seeds)]
+            files += [
+                ImageFile(f"{category}/samples/{prompt.text}_{number:06d}.png", prompt, (seed,))
+                for number, (prompt, seed) in enumerate(samples)
+            ]
+        return files
+
+    def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:  # noqa: ARG002 - other layouts have some
+        """None: the file names hold the prompts."""
+        return {}
 
     def scores(self, records: Records) -> Scores:
         """The overall score is the mean over the categories, which the paper does not print."""

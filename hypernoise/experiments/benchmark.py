@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
+    from hypernoise.experiments.layout import ImageFile
     from hypernoise.experiments.statistics import Estimate, Scores
     from hypernoise.hub import HubFiles
 
@@ -107,6 +108,18 @@ class Benchmark(Protocol):
 
     def judge(self, suite: str, device: torch.device) -> Judge:
         """The suite's judge, loaded."""
+        ...
+
+    def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
+        """The image files that its published script reads, for some prompts with seeds numbered from 0.
+
+        Raises:
+            HnError: if the layout has no place for that many seeds.
+        """
+        ...
+
+    def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """The other files that the script reads beside the images, by path."""
         ...
 
     def scores(self, records: Records) -> Scores:

@@ -119,11 +119,10 @@ def comparable(runs: Sequence[StoredRun], reference: StoredRun) -> list[StoredRu
     return [newest[method] for method in sorted(newest, key=lambda m: (known.get(m, len(known)), m))]
 
 
-def _estimate(estimate: statistics.Estimate) -> Estimate:
-    def known(value: float) -> float | None:
-        return None if np.isnan(value) else float(value)
-
-    return Estimate(float(estimate.mean), known(estimate.low), known(estimate.high))
+def known(estimate: statistics.Estimate) -> Estimate:
+    """An estimate as tables have it: None where an end of its interval is not known."""
+    low, high = (None if np.isnan(end) else float(end) for end in (estimate.low, estimate.high))
+    return Estimate(float(estimate.mean), low, high)
 
 
 def rows(runs: Sequence[StoredRun]) -> list[Row]:
@@ -140,7 +139,7 @@ def rows(runs: Sequence[StoredRun]) -> list[Row]:
 def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
     delta = None
     if base is not None and run is not base:
-        delta = _estimate(statistics.paired_difference(run.scores, base.scores).overall)
+        delta = known(statistics.paired_difference(run.scores, base.scores).overall)
     return Row(
         model=run.settings["model"],
         method=run.settings["method"],
@@ -148,9 +147,9 @@ def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
         params_b=run.manifest["parameters"] / 1e9,
         seconds=float(np.median([cost["seconds"] for cost in run.store.costs()])),
         nfe=float(np.mean([record["nfe"] for record in run.records])),
-        mean=_estimate(statistics.bootstrap_interval(run.scores).overall),
+        mean=known(statistics.bootstrap_interval(run.scores).overall),
         delta=delta,
-        tasks={name: _estimate(estimate) for name, estimate in run.benchmark.columns(run.records).items()},
+        tasks={name: known(estimate) for name, estimate in run.benchmark.columns(run.records).items()},
         prompts=run.settings["prompts"],
         seeds=run.settings["seeds"],
         p_value=None if p_value is None else float(p_value),
