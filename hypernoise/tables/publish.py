@@ -26,20 +26,37 @@ if TYPE_CHECKING:
 
 
 def publish(runs: Sequence[StoredRun], results: Path, console: Console) -> None:
-    """Print their benchmark's table of some comparable runs and write it as CSV, Markdown and LaTeX.
+    """The table of some comparable runs, see `publish_groups`."""
+    publish_groups([runs], results, console)
+
+
+def publish_groups(groups: Sequence[Sequence[StoredRun]], results: Path, console: Console) -> None:
+    """Print a benchmark's table of groups of comparable runs and write it as CSV, Markdown and LaTeX.
+
+    Groups differ in the number of steps; each has its own base run.
 
     The files are called as the benchmark's report has it, such as `table1.csv`, `table1.md` and `table1.tex`, below
     `results/<world>/`; the CSV holds measured rows alone, the others the paper's too.
     """
-    report = runs[0].benchmark.report
-    rows = from_runs.rows(runs)
-    sheet = arrange(rows, paper_rows(report.table), from_runs.notes(runs), report)
-    place = results / str(runs[0].settings["model"]) / report.name
+    first = groups[0][0]
+    report = first.benchmark.report
+    rows = [row for runs in groups for row in from_runs.rows(runs)]
+    sheet = arrange(rows, paper_rows(report.table), _notes(groups), report)
+    place = results / str(first.settings["model"]) / report.name
     write_csv(rows, place.with_suffix(".csv"), report.columns)
     write_atomically(place.with_suffix(".md"), markdown(sheet).encode())
     write_atomically(place.with_suffix(".tex"), latex(sheet).encode())
     console.print(terminal(sheet, console.width))
     console.print(f"Written to {place}.csv, .md and .tex", style="dim", highlight=False)
+
+
+def _notes(groups: Sequence[Sequence[StoredRun]]) -> list[str]:
+    """The first group's notes, and what the others add to them under their number of steps."""
+    said = from_runs.notes(groups[0])
+    for runs in groups[1:]:
+        steps = runs[0].settings["steps"]
+        said += [f"At {steps} steps: {note}" for note in from_runs.notes(runs) if note not in said]
+    return said
 
 
 def write_table(number: int, world: str, results: Path) -> None:
