@@ -1,7 +1,7 @@
 """DPG-Bench's judge: a VQA model answers each question, and the rules count.
 
 The published judge is mPLUG-large, whose package cannot be built beside current transformers. Any other model gives
-other scores: the table names the one that ran.
+other scores: the table names the one that ran. A probability above one half is a yes.
 """
 
 from __future__ import annotations

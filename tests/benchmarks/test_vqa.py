@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torchvision import transforms
 from transformers import BertTokenizer, BlipConfig, BlipForQuestionAnswering
 
 from benchmarks import vqa
@@ -73,6 +75,18 @@ def test_an_answer_is_the_decoder_s_first_token(
     )
     yes, no = generated.logits[0][0, [vqa.YES, vqa.NO]].softmax(0).tolist()
     assert answer == pytest.approx(yes / (yes + no), rel=1e-5)
+
+
+def test_images_are_prepared_as_blip_prepares_them(pictures: list[np.ndarray]) -> None:
+    prepare = transforms.Compose(
+        [
+            transforms.Resize((32, 32), interpolation=transforms.InterpolationMode.BICUBIC),
+            transforms.ToTensor(),
+            transforms.Normalize(vqa.MEAN, vqa.STD),
+        ]
+    )
+    for picture in pictures:
+        torch.testing.assert_close(vqa._pixels(picture, 32), prepare(Image.fromarray(picture)))
 
 
 def test_questions_are_cleaned_as_blip_cleans_them() -> None:

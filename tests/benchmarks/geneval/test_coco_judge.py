@@ -10,14 +10,20 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
+from transformers import (
+    Mask2FormerConfig,
+    Mask2FormerForUniversalSegmentation,
+    Mask2FormerImageProcessor,
+    SwinConfig,
+)
+from transformers.models.mask2former.modeling_mask2former import Mask2FormerForUniversalSegmentationOutput
 
 from benchmarks.geneval import detector, prompts, sources
 from benchmarks.geneval.benchmark import GenEval
 from benchmarks.geneval.coco_judge import CocoJudge, colors_asked
 from benchmarks.geneval.colors import ColorClassifier, crop
 from benchmarks.geneval.detector import Detector, Instance, instances
-from benchmarks.geneval.rules import Detection
+from benchmarks.geneval.rules import Detection, Rules
 from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import Prompt
 
@@ -96,6 +102,54 @@ def test_the_padding_of_the_network_s_input_is_cut_off() -> None:
     (found,) = instances(logits("cup", 0.8)[None], mask[None], (16, 16), (8, 16), (8, 16), 0.3)
     assert found.box[:3] == (0, 0, 16)
     assert found.box[3] == 8
+
+
+def test_instances_are_those_of_transformers_where_no_resizing_differs() -> None:
+    """At 384 pixels a side its own post-processing leaves masks as they are."""
+    torch.manual_seed(3)
+    classes = 9 * torch.randn(1, 100, 81)
+    masks = 4 * torch.randn(1, 100, 12, 12)
+    outputs = Mask2FormerForUniversalSegmentationOutput(
+        class_queries_logits=classes, masks_queries_logits=torch.nn.functional.interpolate(masks, (96, 96))
+    )
+    (theirs,) = Mask2FormerImageProcessor().post_process_instance_segmentation(
+        outputs, threshold=0.3, target_sizes=[(384, 384)], return_binary_maps=True
+    )
+    size = (384, 384)
+    found = instances(classes[0], outputs.masks_queries_logits[0], size, size, size, 0.3)
+    assert len(found) == len(theirs["segments_info"]) > 20
+
+    ours = sorted((each.name, int(each.mask.sum()), each.score) for each in found)
+    expected = sorted(
+        (prompts.COCO_NAMES[info["label_id"]], int(theirs["segmentation"][n].sum()), info["score"])
+        for n, info in enumerate(theirs["segments_info"])
+    )
+    assert [each[:2] for each in ours] == [each[:2] for each in expected]
+    assert [each[2] for each in ours] == pytest.approx([each[2] for each in expected], abs=1e-5)
+
+
+def test_published_outcomes_through_the_judge(golden: Path) -> None:
+    """The judge, given the published cases' detections and colors, comes to the published verdicts."""
+    lines = (golden / "geneval" / "geneval_public.jsonl").read_text().splitlines()[1:]
+    cases = [case for case in map(json.loads, lines) if not case["expected"]["error"]]
+    assert len(cases) > 250
+    image, mask = np.zeros((4, 4, 3), dtype=np.uint8), np.zeros((4, 4), dtype=bool)
+    for case in cases:
+        metadata, options = case["metadata"], Rules(**case["options"])
+        found = {
+            name: [Detection(tuple(each["box"]), each["score"]) for each in group]
+            for name, group in case["detections"].items()
+        }
+        objects = [
+            Instance(name, each.box, each.score, mask) for name, group in found.items() for each in group
+        ]
+        told = [
+            case["detections"][name][index]["color"] for name, index in colors_asked(metadata, found, options)
+        ]
+        judge = CocoJudge(lambda *_, o=objects: [o], lambda *_, t=told: t, options)
+        (judged,) = judge([image], [Prompt(0, metadata["prompt"], metadata["tag"], metadata)])
+        if not case["tie_sensitive"]:
+            assert judged.score == case["expected"]["correct"], case["id"]
 
 
 def test_detections_do_not_depend_on_the_images_judged_with_them(
