@@ -1,7 +1,8 @@
 """DPG-Bench's scores from answers to its questions.
 
 The rules are those of TencentQQGYLab/ELLA `dpg_bench/compute_dpg_bench.py`, in two variants. The default one does what
-the benchmark says: a question counts if it and all that it depends on, directly or not, got "yes". `as_published` does
+the benchmark says: a question counts if it and all that it depends on, directly or not, got "yes"; one that depends on
+a question that is not there depends on nothing by it. `as_published` does
 what the script does: zeroes fall through in row order alone, answers must be exactly "yes", a question that depends on
 a missing one makes its image fail, and a failed image is left out.
 """

@@ -99,7 +99,10 @@ class GenEval:
         """Which judge scored the published prompts."""
         if suite == "shapes":
             return []
-        return [f"Judges: {', '.join(source.repo for source in self.sources)}, float32."]
+        repositories = ", ".join(source.repo for source in self.sources)
+        return [
+            f"Judges: {repositories}, float32; the published script's detector is mmdet's training of it."
+        ]
 
 
 def _metadata(task: str, description: Description) -> Metadata:

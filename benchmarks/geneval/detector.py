@@ -1,9 +1,10 @@
 """GenEval's detector: Mask2Former (Cheng et al. 2022) with a Swin-S backbone, trained on COCO's instances.
 
-The published script runs it through mmdet 2.x, which cannot be installed any more; here it is transformers' port of
-the authors' weights. What surrounds the network follows mmdet's configuration of it: images scaled to a shorter side
-of 800 pixels (the longer at most 1333), masks scaled back bilinearly, the 100 best (query, class) pairs kept, a
-class's probability times the mean probability inside its mask as the score, boxes around the masks.
+The published script runs mmdet's own training of it through mmdet 2.x, which cannot be installed any more; here it is
+transformers' port of the authors' training, so scores can differ from the script's. What surrounds the network
+follows mmdet's configuration: images scaled to a shorter side of 800 pixels (the longer at most 1333; bilinear with
+antialiasing, which OpenCV's lacks), masks scaled back bilinearly, the 100 best (query, class) pairs kept, a class's
+probability times the mean probability inside its mask as the score, boxes around the masks.
 """
 
 from __future__ import annotations
