@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.progress import track
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import find_benchmark
@@ -23,7 +24,7 @@ from hypernoise.tables.table1 import Row
 from hypernoise.tables.terminal import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -61,6 +62,7 @@ def run_score(request: ScoreRequest, results: Path) -> None:
         raise HnError(f"There is no folder {request.images}; give the one that holds the images.")
     prompts = benchmark.prompts(request.suite)
     files = benchmark.layout(prompts, seeds)
+    _check_texts(request.images, benchmark.layout_texts(prompts))
     bad = _inspected(request, files)
     benchmark.identity(request.suite)
     records = _judged(request, benchmark, [file for file in files if file.path not in bad])
@@ -73,6 +75,16 @@ def run_score(request: ScoreRequest, results: Path) -> None:
     console = Console()
     console.print(terminal(sheet, console.width))
     console.print(f"Written to {place}/table.md and records.jsonl", style="dim", highlight=False)
+
+
+def _check_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Refuse images that were made for other prompts, as far as the files beside them tell."""
+    for path, expected in texts.items():
+        found = folder / path
+        if found.exists() and found.read_text(errors="replace").strip() != expected.strip():
+            raise HnError(
+                f"{found} is not this suite's, so its images were made for another prompt; see --suite."
+            )
 
 
 def _inspected(request: ScoreRequest, files: Sequence[ImageFile]) -> dict[str, str]:
@@ -111,7 +123,11 @@ def _judged(request: ScoreRequest, benchmark: Benchmark, files: Sequence[ImageFi
     device: torch.device = pick_device(request.device)
     judge = benchmark.judge(request.suite, device)
     records = []
-    for batch in _batches(files, request.batch, whole_prompts=benchmark.whole_prompts):
+    batches = list(_batches(files, request.batch, whole_prompts=benchmark.whole_prompts))
+    terminal = Console(stderr=True)
+    for batch in track(
+        batches, "judging", console=terminal, transient=True, disable=not terminal.is_terminal
+    ):
         samples = [(file.prompt, seed) for file in batch for seed in file.seeds]
         images = [image for file in batch for image in read(request.images, file)]
         try:

@@ -96,6 +96,9 @@ def test_a_folder_that_is_not_whole_is_refused(
     assert said.endswith("and 580 more); make them again, or leave them out with --allow-missing.")
     said = refusal("score", "geneval", *options, "--seeds", 1, "--allow-missing")
     assert "images that no prompt asks for" in said
+    metadata = next(out.glob("*/metadata.jsonl"))
+    metadata.write_text(metadata.read_text().replace("a photo of", "a detailed photo of"))
+    assert "its images were made for another prompt" in refusal("score", "geneval", *options, "--seeds", 2)
     (tmp_path / "empty").mkdir()
     nothing = ("--images", tmp_path / "empty", "--suite", "shapes", "--results", results)
     assert "holds no image of this layout" in refusal("score", "geneval", *nothing, "--allow-missing")
