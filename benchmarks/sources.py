@@ -1,4 +1,4 @@
-"""Weights on the hub that judges of several benchmarks share."""
+"""What judges of several benchmarks have in common: weights on the hub, and the embedded judge."""
 
 from __future__ import annotations
 
@@ -10,3 +10,10 @@ BLIP_VQA = HubFiles(
     gigabytes=1.54,
     licence="BSD-3-Clause",
 )
+
+
+def embedded_judge() -> dict[str, str]:
+    """The embedded world's classical judge by its version; it has no weights."""
+    from hypernoise.shapes.judge import VERSION  # noqa: PLC0415 - imports scipy
+
+    return {"shapes-judge": VERSION}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.dpg_bench.judge import judge_with, metadata_of
 from benchmarks.dpg_bench.prompts import published_items
 from benchmarks.dpg_bench.rules import CATEGORIES, first_level, undefined
-from benchmarks.sources import BLIP_VQA
+from benchmarks.sources import BLIP_VQA, embedded_judge
 from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import Heading, Prompt, Report
 from hypernoise.experiments.layout import ImageFile
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from hypernoise.experiments.statistics import Estimate
     from hypernoise.hub import HubFiles
 
-COLUMNS = {name: Heading(f"{name.capitalize()} ↑", name.capitalize()) for name in CATEGORIES}
 QUESTIONS = 1000
 """More than any prompt has: tells the answers about an image apart."""
 
@@ -41,7 +41,7 @@ class DpgBench:
         name="table6",
         title="DPG-Bench (Table 6)",
         overall=Heading("Score ↑", "Score ↑"),
-        columns=COLUMNS,
+        columns={name: Heading(f"{name.capitalize()} ↑", name.capitalize()) for name in CATEGORIES},
         scale=100,
         digits=(2, 2),
     )
@@ -65,9 +65,7 @@ class DpgBench:
         """The hashes of BLIP-VQA, or the embedded judge's version."""
         if suite == "coco":
             return BLIP_VQA.hashes()
-        from hypernoise.shapes.judge import VERSION  # noqa: PLC0415
-
-        return {"shapes-judge": VERSION}
+        return embedded_judge()
 
     def judge(self, suite: str, device: torch.device) -> Judge:
         """The rules on the answers of BLIP-VQA, or of the embedded judge."""
@@ -123,14 +121,10 @@ class DpgBenchAsPublished(DpgBench):
 
     name: ClassVar[str] = "dpg-bench-as-published"
     as_published: ClassVar[bool] = True
-    report: ClassVar[Report] = Report(
-        table=6,
+    report: ClassVar[Report] = replace(
+        DpgBench.report,
         name="table6-as-published",
         title="DPG-Bench, as its published script counts (Table 6)",
-        overall=Heading("Score ↑", "Score ↑"),
-        columns=COLUMNS,
-        scale=100,
-        digits=(2, 2),
     )
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, ClassVar
 
+from benchmarks.aggregation import MeanOfTasks
 from benchmarks.geneval import prompts as grammar
 from benchmarks.geneval.rules import Detection, verdict
 from benchmarks.geneval.sources import COLOR_CLASSIFIER, DETECTOR
+from benchmarks.sources import embedded_judge
 from hypernoise.experiments.benchmark import Heading, Judged, Prompt, Report
 from hypernoise.experiments.layout import ImageFile
-from hypernoise.experiments.statistics import bootstrap_interval, by_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     import torch
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
 
     from benchmarks.geneval.prompts import Metadata
     from hypernoise.experiments.benchmark import Judge, Records
-    from hypernoise.experiments.statistics import Estimate, Scores
     from hypernoise.hub import HubFiles
     from hypernoise.shapes.captions import Description
 
 
-class GenEval:
+class GenEval(MeanOfTasks):
     """Suite `coco`: the 553 published prompts. Suite `shapes`: 300 prompts of the embedded world."""
 
     name: ClassVar[str] = "geneval"
@@ -57,9 +57,7 @@ class GenEval:
         """The embedded judge's version, or the hashes of the published judges' weights, which are fetched first."""
         if suite == "coco":
             return {name: digest for source in self.sources for name, digest in source.hashes().items()}
-        from hypernoise.shapes.judge import VERSION  # noqa: PLC0415
-
-        return {"shapes-judge": VERSION}
+        return embedded_judge()
 
     def judge(self, suite: str, device: torch.device) -> Judge:
         """The embedded judge of `shapes`; for `coco`, Mask2Former and CLIP.
@@ -86,14 +84,6 @@ class GenEval:
         return {
             f"{prompt.index:05d}/metadata.jsonl": json.dumps(prompt.metadata) + "\n" for prompt in prompts
         }
-
-    def scores(self, records: Records) -> Scores:
-        """The overall score is the mean over the six tasks."""
-        return by_task(records)
-
-    def columns(self, records: Records) -> Mapping[str, Estimate]:
-        """Each task's mean over its images."""
-        return bootstrap_interval(by_task(records)).tasks
 
     def remarks(self, suite: str, records: Records) -> list[str]:  # noqa: ARG002 - other benchmarks' need them
         """Which judge scored the published prompts."""

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmarks.sources import BLIP_VQA
+from benchmarks.aggregation import MeanOfTasks
+from benchmarks.sources import BLIP_VQA, embedded_judge
 from benchmarks.t2i_compbench.judge import judge_with
 from benchmarks.t2i_compbench.prompts import published_prompts
 from hypernoise.experiments.benchmark import Heading, Prompt, Report
 from hypernoise.experiments.layout import ImageFile
-from hypernoise.experiments.statistics import bootstrap_interval, by_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import torch
 
     from hypernoise.experiments.benchmark import Judge, Records
-    from hypernoise.experiments.statistics import Estimate, Scores
     from hypernoise.hub import HubFiles
 
 
-class T2ICompBench:
-    """Suite `coco`: the 900 published validation prompts. Suite `shapes`: 180 of the embedded world."""
+class T2ICompBench(MeanOfTasks):
+    """Suite `coco`: the 900 published validation prompts. Suite `shapes`: 180 of the embedded world.
+
+    The paper prints no mean of the categories.
+    """
 
     name: ClassVar[str] = "t2i-compbench"
     suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
@@ -54,9 +56,7 @@ class T2ICompBench:
         """The hashes of BLIP-VQA, or the embedded judge's version."""
         if suite == "coco":
             return BLIP_VQA.hashes()
-        from hypernoise.shapes.judge import VERSION  # noqa: PLC0415
-
-        return {"shapes-judge": VERSION}
+        return embedded_judge()
 
     def judge(self, suite: str, device: torch.device) -> Judge:
         """The published rules on the answers of BLIP-VQA, or of the embedded judge."""
@@ -82,14 +82,6 @@ class T2ICompBench:
     def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:  # noqa: ARG002 - other layouts have some
         """None: the file names hold the prompts."""
         return {}
-
-    def scores(self, records: Records) -> Scores:
-        """The overall score is the mean over the categories, which the paper does not print."""
-        return by_task(records)
-
-    def columns(self, records: Records) -> Mapping[str, Estimate]:
-        """Each category's mean over its images."""
-        return bootstrap_interval(by_task(records)).tasks
 
     def remarks(self, suite: str, records: Records) -> list[str]:  # noqa: ARG002 - other benchmarks' need them
         """Who answered the questions."""
