@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.dpg_bench.judge import judge_with, metadata_of
 from benchmarks.dpg_bench.prompts import published_items
-from benchmarks.dpg_bench.rules import CATEGORIES, first_level, undefined
+from benchmarks.dpg_bench.rules import CATEGORIES, category_scores, first_level, undefined
 from benchmarks.sources import BLIP_VQA, embedded_judge
 from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import Heading, Prompt, Report
@@ -15,7 +15,7 @@ from hypernoise.experiments.layout import ImageFile
 from hypernoise.experiments.statistics import Scores, bootstrap_interval, pooled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import torch
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from hypernoise.experiments.benchmark import Judge, Records
     from hypernoise.experiments.statistics import Estimate
     from hypernoise.hub import HubFiles
-
-QUESTIONS = 1000
-"""More than any prompt has: tells the answers about an image apart."""
 
 
 class DpgBench:
@@ -99,8 +96,8 @@ class DpgBench:
         """Share of "yes" in each category of the first level, before any dependency is looked at."""
         return category_estimates(records, last_image_only=self.as_published)
 
-    def remarks(self, suite: str, records: Records) -> list[str]:  # noqa: ARG002 - other benchmarks' need them
-        """Who answered the questions, and by which variant of the rules they were counted."""
+    def remarks(self, suite: str, records: Records) -> list[str]:
+        """Who answered the questions, by which variant of the rules they were counted, and the finer categories."""
         judge = (
             f"BLIP-VQA, {BLIP_VQA.repo}, float32, not the published mPLUG-large"
             if suite == "coco"
@@ -113,7 +110,9 @@ class DpgBench:
             if self.as_published
             else "every row, a question counts if all that it depends on got yes"
         )
-        return [f"Judge: {judge}.", f"Rules: {rules}."]
+        finer = category_scores(_answers(records, last_image_only=self.as_published), level=2)
+        printed = ", ".join(f"{category} {100 * share:.2f}" for category, share in sorted(finer.items()))
+        return [f"Judge: {judge}.", f"Rules: {rules}.", f"Second level of the first row: {printed}."]
 
 
 class DpgBenchAsPublished(DpgBench):
@@ -133,21 +132,25 @@ def _source(item: Item) -> str:
     return item.name.rstrip("0123456789") or "numbered"
 
 
-def category_estimates(records: Records, *, last_image_only: bool = False) -> dict[str, Estimate]:
-    """Share of "yes" of each category with its interval; every question about a failed image got "no"."""
-    last = max(record["seed"] for record in records)
-    rows: dict[str, list[tuple[int, int, float]]] = {}
+def _counted(records: Records, *, last_image_only: bool) -> Iterator[tuple[Mapping[str, Any], str, bool]]:
+    """(Record, category, answer) of every question; those about a failed image got "no"."""
+    last = max((record["seed"] for record in records), default=0)
     for record in records:
-        if last_image_only and record["seed"] != last:
-            continue
-        failed = record["reason"].startswith("failed:")
-        for number, (category, yes) in enumerate(record["details"]["answers"]):
-            key = (record["prompt_index"], record["seed"] * QUESTIONS + number, float(yes and not failed))
-            rows.setdefault(first_level(category), []).append(key)
-    estimates = {}
-    for category, of in rows.items():
-        prompts, answers, values = map(list, zip(*of, strict=True))
-        estimates[category] = bootstrap_interval(
-            Scores([category] * len(of), prompts, answers, values)
-        ).overall
-    return estimates
+        if record["seed"] == last or not last_image_only:
+            failed = record["reason"].startswith("failed:")
+            for category, yes in record["details"]["answers"]:
+                yield record, category, yes and not failed
+
+
+def _answers(records: Records, *, last_image_only: bool) -> list[tuple[str, bool]]:
+    return [(category, yes) for _, category, yes in _counted(records, last_image_only=last_image_only)]
+
+
+def category_estimates(records: Records, *, last_image_only: bool = False) -> dict[str, Estimate]:
+    """Share of "yes" of each category of the first level, with its interval."""
+    rows: dict[str, list[tuple[str, int, int, float]]] = {}
+    for number, (record, category, yes) in enumerate(_counted(records, last_image_only=last_image_only)):
+        row = (first_level(category), record["prompt_index"], number, float(yes))
+        rows.setdefault(row[0], []).append(row)
+    columns = {name: Scores(*map(list, zip(*of, strict=True))) for name, of in rows.items()}
+    return {name: bootstrap_interval(scores).overall for name, scores in columns.items()}

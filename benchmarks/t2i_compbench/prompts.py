@@ -2,7 +2,8 @@
 
 `data/prompts.jsonl` has a line a prompt in the published order (examples/dataset/{color,shape,texture}_val.txt, MIT
 licence, copyright 2023 HKU). The phrases are the noun chunks of spaCy 3.8.18 with `en_core_web_sm` 3.8.0, so that
-neither is needed here; another version of it may cut a few prompts otherwise.
+neither is needed here; another version of it may cut a few prompts otherwise. Chunks that name places ("top", "the
+side", "the left", "the right") are left out.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ from hypernoise.errors import HnError
 
 CATEGORIES = ("color", "shape", "texture")
 SHA256 = "4f3cdfeed56576df98fb37ed611bf039640777a4f8a5a25cca5a7f757e5d65ff"
-
-NOT_ASKED = ("top", "the side", "the left", "the right")
-"""Noun chunks that name places and are left out of the phrases."""
 
 
 def published_prompts() -> list[dict[str, Any]]:

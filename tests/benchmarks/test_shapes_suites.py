@@ -158,6 +158,7 @@ def test_category_scores_are_shares_of_answers_and_a_failure_is_all_no() -> None
     found = category_estimates(records)
     assert {name: each.mean for name, each in found.items()} == {"entity": 3 / 6, "attribute": 1 / 2}
     assert DpgBench().scores(records).value == [1, 0, 0, 0]
+    assert "attribute - color 50.00, entity - whole 50.00." in DpgBench().remarks("shapes", records)[-1]
     last = DpgBenchAsPublished().columns(records)
     assert {name: each.mean for name, each in last.items()} == {"entity": 1 / 3, "attribute": 0}
 
