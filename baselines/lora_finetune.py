@@ -22,6 +22,7 @@ class LoraFinetune(Method):
     name: ClassVar[str] = "lora-finetune"
     presets: ClassVar[Mapping[str, AdapterSettings]] = {"paper": AdapterSettings()}
     budget: ClassVar[str | None] = None
+    steers: ClassVar[bool] = True
     _adapter: Adapter
 
     def __init__(self, settings: AdapterSettings) -> None:

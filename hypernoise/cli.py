@@ -46,7 +46,10 @@ Limit = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=1, help="Use at most this many prompts, spread over the tasks.", show_default="all"),
 ]
-Steps = Annotated[int, typer.Option(min=1, help="Denoiser calls an image takes.")]
+Steps = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Denoiser calls an image takes.", show_default="the model's own"),
+]
 Suite = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Prompt set of the benchmark.", show_default="the model's own"),
@@ -72,7 +75,7 @@ def bench(
     method: Methods = None,
     seeds: Seeds = "4",
     limit: Limit = None,
-    steps: Steps = 1,
+    steps: Steps = None,
     suite: Suite = None,
     reward: Rewards = None,
     change: Changes = None,
@@ -107,7 +110,7 @@ def budgets(
     model: Model = "shapes",
     seeds: Seeds = "4",
     limit: Limit = None,
-    steps: Steps = 1,
+    steps: Steps = None,
     suite: Suite = None,
     reward: Rewards = None,
     change: Changes = None,

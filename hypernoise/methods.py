@@ -81,6 +81,8 @@ class Method(Protocol):
     """Settings by name; the first is the default and follows the paper."""
     budget: ClassVar[str | None]
     """The setting that says how many images a sample may try, where there is one."""
+    steers: ClassVar[bool] = False
+    """Whether it needs the generator's gradients, or an adapter on its denoiser."""
 
     def __init__(self, settings: Any) -> None: ...
 
@@ -164,6 +166,7 @@ class HyperNoise(Method):
     name: ClassVar[str] = "hypernoise"
     presets: ClassVar[Mapping[str, AdapterSettings]] = {"paper": AdapterSettings()}
     budget: ClassVar[str | None] = None
+    steers: ClassVar[bool] = True
 
     _network: NoiseHypernetwork
 

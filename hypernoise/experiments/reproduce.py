@@ -42,7 +42,7 @@ class Setting:
     batch: int
     device: str
 
-    def request(self, methods: list[str], steps: int, changes: Sequence[str] = ()) -> Request:
+    def request(self, methods: list[str], steps: int | None, changes: Sequence[str] = ()) -> Request:
         """A bench of GenEval in this setting."""
         return Request(
             benchmark="geneval",
@@ -61,7 +61,7 @@ class Setting:
 
 def _table1(setting: Setting, results: Path) -> None:
     reno = "reno:shapes" if setting.model == "shapes" else "reno"
-    run_bench(setting.request(["base", "hypernoise", "best-of-n", reno], steps=1), results)
+    run_bench(setting.request(["base", "hypernoise", "best-of-n", reno], steps=None), results)
 
 
 def _table8(setting: Setting, results: Path) -> None:

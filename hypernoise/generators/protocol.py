@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from hypernoise.errors import HnError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -63,6 +65,8 @@ class Generator(Protocol):
     """The prompt sets that adapters for it are trained on where the user names none."""
     adapters: ClassVar[Mapping[str, Path]]
     """The adapter that each method uses where the user names none."""
+    base_only: ClassVar[bool]
+    """Whether it is run as it is, as a model to compare with, without gradients or adapters."""
     last_layer: ClassVar[str]
     """Name of the denoiser's last layer."""
     latent_shape: tuple[int, ...]
@@ -103,3 +107,16 @@ class Generator(Protocol):
         Calls the denoiser `steps` times.
         """
         ...
+
+
+def refuse_steering(model: type[Generator], wanted: str) -> None:
+    """Let nothing steer a generator that is run as it is.
+
+    Raises:
+        HnError: if `model` is one.
+    """
+    if model.base_only:
+        raise HnError(
+            f"{model.name} runs as it is, without gradients or adapters, so it cannot be used with {wanted}: choose "
+            "the method base or best-of-n, or another model."
+        )

@@ -36,6 +36,7 @@ class ShapesGenerator:
     adapters: ClassVar[Mapping[str, Path]] = {
         method: adapters() / method for method in ("hypernoise", "lora-finetune")
     }
+    base_only: ClassVar[bool] = False
     last_layer: ClassVar[str] = "proj_out"
     latent_shape: tuple[int, ...] = LATENT_SHAPE
 

@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hypernoise.experiments.environment import pick_device
 from hypernoise.experiments.noise import initial_noise
+from hypernoise.generators.protocol import refuse_steering
 from hypernoise.noise.hypernetwork import NoiseHypernetwork
 from hypernoise.noise.objective import (
     Divergence,
@@ -133,6 +134,7 @@ def run_diagnosis(folder: Path, model: str, samples: int, prompt_sets: Sequence[
         HnError: if the adapter cannot be used or a name is unknown.
     """
     kind = find("model", model)
+    refuse_steering(kind, "hn diagnose")
     prompts = load_all(prompt_sets or kind.training_prompts)
     generator: Generator = kind.load(pick_device(device))
     found = diagnose(NoiseHypernetwork.load(generator, folder), generator, prompts[:samples])

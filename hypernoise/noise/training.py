@@ -17,6 +17,7 @@ from hypernoise.errors import HnError
 from hypernoise.experiments.bench import find_benchmark, reward_weights
 from hypernoise.experiments.environment import pick_device
 from hypernoise.files import write_png
+from hypernoise.generators.protocol import refuse_steering
 from hypernoise.noise.evaluation import HELD_OUT, Evaluation
 from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Drawing
@@ -253,6 +254,7 @@ def run_training(request: TrainRequest) -> None:
         HnError: for the first thing that cannot be done, before anything is written.
     """
     model = find("model", request.model)
+    refuse_steering(model, f"hn train {request.kind}")
     settings = _settings(request)
     weights = reward_weights(request.rewards, model.default_rewards)
     request = replace(request, prompts=request.prompts or model.training_prompts)
