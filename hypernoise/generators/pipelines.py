@@ -50,7 +50,7 @@ def precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
-def _random(x0: torch.Tensor, step_noise: StepNoise | None) -> list[torch.Generator]:
+def noise_sources(x0: torch.Tensor, step_noise: StepNoise | None) -> list[torch.Generator]:
     """A source of a sampler's own noise for every sample, seeded with bits of its step noise, or with 0."""
     bits = (torch.zeros_like(x0) if step_noise is None else step_noise(1)).detach().float().cpu()
     seeds = bits.flatten(1)[:, :2].contiguous().view(torch.int64).flatten().tolist()
@@ -119,7 +119,7 @@ class PipelineGenerator:
     def _open(cls, folders: Sequence[Path], dtype: torch.dtype, **parts: Any) -> Any:
         """The pipeline in the first folder, with some of its parts given."""
         return cls.pipeline_class.from_pretrained(
-            folders[0], torch_dtype=dtype, use_safetensors=True, local_files_only=True, **cls.options, **parts
+            folders[0], dtype=dtype, use_safetensors=True, local_files_only=True, **cls.options, **parts
         )
 
     @classmethod
@@ -181,7 +181,7 @@ class PipelineGenerator:
             guidance_scale=self.guidance,
             height=self.resolution,
             width=self.resolution,
-            generator=_random(x0, step_noise),
+            generator=noise_sources(x0, step_noise),
             output_type="pt",
             return_dict=False,
             **self._schedule(steps),

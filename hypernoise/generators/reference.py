@@ -5,6 +5,7 @@ The facts of each stand in its class; steps and guidance are those of its model 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -143,7 +144,7 @@ class DpoSdxl(Reference, StableDiffusionXL):
     @classmethod
     def _open(cls, folders: Sequence[Path], dtype: torch.dtype, **parts: Any) -> Any:
         unet = UNet2DConditionModel.from_pretrained(
-            folders[1] / "unet", torch_dtype=dtype, use_safetensors=True, local_files_only=True
+            folders[1] / "unet", dtype=dtype, use_safetensors=True, local_files_only=True
         )
         return super()._open(folders, dtype, unet=unet, **parts)
 
@@ -176,9 +177,12 @@ class HyperSdxl(Reference, StableDiffusionXL):
         config = UNet2DConditionModel.load_config(folders[0] / "unet", local_files_only=True)
         with torch.device("meta"):
             unet = UNet2DConditionModel.from_config(config)
-        unet.load_state_dict(load_file(folders[1] / cls.unet_file), assign=True)
-        pipeline = super()._open(folders, dtype, unet=unet.to(dtype), **parts)
+        weights = {name: tensor.to(dtype) for name, tensor in load_file(folders[1] / cls.unet_file).items()}
+        unet.load_state_dict(weights, assign=True)
+        pipeline = super()._open(folders, dtype, unet=unet, **parts)
         pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
+        # It would warn at every call that 800 is not the last timestep of training.
+        logging.getLogger(LCMScheduler.__module__).setLevel(logging.ERROR)
         return pipeline
 
     def _schedule(self, steps: int) -> dict[str, Any]:
