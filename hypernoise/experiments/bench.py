@@ -152,15 +152,15 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         raise HnError(
             f"The model {request.model!r} cannot draw the suite {suite!r}; its own: {model.suites[0]}."
         )
-    benchmark.judge(suite)  # a suite that nothing can judge is refused before images are made for it
-    prompts = spread(benchmark.prompts(suite), request.limit)
-    first_seed, seeds = seed_range(request.seeds)
     names = [text.partition(":")[0] for text in request.methods]
     if len(set(names)) < len(names):
         raise HnError("A method is named twice; run its variants in separate commands.")
     for name in names:
         if find("method", name).steers:
             refuse_steering(model, name)
+    benchmark.judge(suite)  # a suite that nothing can judge is refused before images are made for it
+    prompts = spread(benchmark.prompts(suite), request.limit)
+    first_seed, seeds = seed_range(request.seeds)
     changes = _changes(request.changes, names)
     rewards = reward_weights(request.rewards, model.default_rewards)
     common = RunSettings(

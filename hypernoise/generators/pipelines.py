@@ -10,8 +10,10 @@ from inspect import unwrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from torch import nn
+from transformers.utils import logging as transformers_logging
 
 from hypernoise.errors import HnError
 from hypernoise.generators.protocol import Encoded
@@ -106,6 +108,8 @@ class PipelineGenerator:
             HnError: if they cannot be had or read.
         """
         folders = [source.fetch() for source in cls.card.sources]
+        for library in (diffusers_logging, transformers_logging):
+            library.disable_progress_bar()  # theirs would be drawn over ours
         try:
             pipeline = cls._open(folders, precision(device))
         except (OSError, ValueError, SafetensorError) as error:

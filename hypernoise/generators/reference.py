@@ -227,7 +227,7 @@ class StableDiffusion3Medium(Reference, StableDiffusion3):
                 gated=True,
             ),
         ),
-        parameters=2.085,
+        parameters=2.028,
         resolution=1024,
         steps=28,
         gigabytes=18,

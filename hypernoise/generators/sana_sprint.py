@@ -77,7 +77,7 @@ class SanaSprintLarge(SanaSprint):
     name: ClassVar[str] = "sana-1.6b"
     card: ClassVar[Card] = Card(
         sources=(_files("Efficient-Large-Model/Sana_Sprint_1.6B_1024px_diffusers", 9.8),),
-        parameters=1.604,
+        parameters=1.610,
         resolution=1024,
         steps=1,
         gigabytes=13,
