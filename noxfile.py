@@ -43,9 +43,10 @@ def laboratory(session: nox.Session) -> None:
 
 @nox.session
 def paper(session: nox.Session) -> None:
-    """Make the paper's tables and figures anew on the embedded world, from its bundled adapters (about 30 minutes)."""
+    """Make the paper's tables and figures anew on the embedded world, from its bundled adapters (about an hour)."""
     install(session)
-    for name in ("table1", "table8", "figure4"):
+    names = ("table1", "table8", "table9", "table10", "figure4", "figure5", "figure6", "figure8")
+    for name in names:
         session.run("hn", "reproduce", name, *session.posargs)
 
 

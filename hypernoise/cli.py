@@ -214,6 +214,34 @@ def ls(
         typer.echo(name)
 
 
+@app.command(epilog="Example: `hn models`")
+def models() -> None:
+    """List the generators: parameters, resolution, steps, memory, licence, and whether they are on this machine."""
+    from hypernoise.inventory import list_models  # noqa: PLC0415
+
+    list_models()
+
+
+@app.command(epilog="Example: `hn doctor`")
+def doctor(device: Device = "auto") -> None:
+    """Say which models, rewards, judges and prompts are ready on this machine, and what to do for the others."""
+    from hypernoise import inventory  # noqa: PLC0415
+
+    inventory.doctor(device)
+
+
+@app.command(epilog="Example: `hn download abc-6k`")
+def download(
+    name: Annotated[
+        str, typer.Argument(help="A model, reward, benchmark or prompt set; `hn doctor` lists them.")
+    ],
+) -> None:
+    """Download ahead what something needs, and check it; afterwards it works with HF_HUB_OFFLINE=1 too."""
+    from hypernoise import inventory  # noqa: PLC0415
+
+    inventory.download(name)
+
+
 @app.command(epilog="Example: `hn prompts geneval --suite coco > evaluation_metadata.jsonl`")
 def prompts(
     benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, such as geneval.")],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from benchmarks.geneval.prompts import Metadata
     from hypernoise.experiments.benchmark import Judge
+    from hypernoise.hub import HubFiles
     from hypernoise.shapes.captions import Description
 
 
@@ -25,11 +26,18 @@ class GenEval:
 
     name: ClassVar[str] = "geneval"
     suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
+    sources: ClassVar[tuple[HubFiles, ...]] = ()
 
     def prompts(self, suite: str) -> list[Prompt]:
         """The prompts of a suite in their fixed order."""
         found = grammar.coco_prompts() if suite == "coco" else shapes_prompts()
         return [Prompt(i, metadata["prompt"], metadata["tag"], metadata) for i, metadata in enumerate(found)]
+
+    def identity(self, suite: str) -> dict[str, str]:
+        """The embedded judge's version."""
+        from hypernoise.shapes.judge import VERSION  # noqa: PLC0415
+
+        return {"shapes-judge": VERSION} if suite == "shapes" else {}
 
     def judge(self, suite: str) -> Judge:
         """The embedded judge.

@@ -179,6 +179,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         batch=request.batch,
         device=device.type,
         weights=_files(model, rewards),
+        judges=benchmark.identity(suite),
         versions=versions(),
     )
     return [_plan(common, text, changes, model) for text in request.methods], prompts, benchmark

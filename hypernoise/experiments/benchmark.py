@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from hypernoise.hub import HubFiles
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,15 @@ class Benchmark(Protocol):
 
     name: ClassVar[str]
     suites: ClassVar[tuple[str, ...]]
+    sources: ClassVar[tuple[HubFiles, ...]]
+    """What its judges download; empty where nothing is needed."""
 
     def prompts(self, suite: str) -> list[Prompt]:
         """All prompts of a suite, in their published order."""
+        ...
+
+    def identity(self, suite: str) -> dict[str, str]:
+        """What scores depend on beside prompts and images: the judges' versions, or hashes of their weights."""
         ...
 
     def judge(self, suite: str) -> Judge:

@@ -38,6 +38,7 @@ class RunSettings:
     batch: int
     device: str
     weights: Mapping[str, str]
+    judges: Mapping[str, str]
     versions: Mapping[str, str]
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from diffusers import AutoencoderDC, SanaTransformer2DModel
 
+from hypernoise.generators.frozen import spare_inputs
 from hypernoise.generators.protocol import Card, Encoded
 from hypernoise.generators.scm import ScmSampler
 from hypernoise.shapes.networks import LATENT_SHAPE, TextEncoder
@@ -54,6 +55,7 @@ class ShapesGenerator:
         bundled = {"torch_dtype": torch.float32, "use_safetensors": True, "local_files_only": True}
         transformer = SanaTransformer2DModel.from_pretrained(bundle() / "transformer", **bundled)
         autoencoder = AutoencoderDC.from_pretrained(bundle() / "autoencoder", **bundled)
+        spare_inputs(autoencoder)
         return cls(text_encoder, ScmSampler(transformer, autoencoder), device)
 
     @classmethod

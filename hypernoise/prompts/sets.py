@@ -119,6 +119,10 @@ class PromptSet:
         place = folder / "prompts" / self.name
         return distinct(prompt for file in self.files for prompt in kept(file, place, self._parse))
 
+    def kept(self, folder: Path) -> bool:
+        """Whether nothing has to be downloaded, its files being kept below `folder`."""
+        return all((folder / "prompts" / self.name / file.name).exists() for file in self.files)
+
     def _parse(self, content: bytes) -> list[str]:
         prompts = distinct(self.read(content))
         if not prompts:

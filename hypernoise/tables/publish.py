@@ -44,9 +44,12 @@ def write_table(number: int, world: str, results: Path) -> None:
     """`hn table`: the newest comparable runs of a world.
 
     Raises:
-        HnError: if there is no such table, or no finished run of that world.
+        HnError: if another command makes that table, or there is no finished run of that world.
     """
-    paper_rows(number)
+    if number != 1:
+        raise HnError(
+            f"hn table writes Table 1, not {number}; `hn reproduce --list` names the other tables that can be made."
+        )
     runs = [run for run in from_runs.stored_runs(results) if run.settings["model"] == world]
     if not runs:
         raise HnError(

@@ -35,12 +35,14 @@ SETTINGS = RunSettings(
     batch=40,
     device="cpu",
     weights={"transformer": "d659", "text": "06c4"},
+    judges={"detector": "1f0a"},
     versions={"torch": "2.14.1", "numpy": "2.4.6"},
 )
 OTHER: dict[str, Any] = {
     "method_settings": {"iterations": 50, "learning_rate": 5.1},
     "rewards": {"redness": 0.5, "shapes-match": 1.5},
     "weights": {"transformer": "d65a", "text": "06c4"},
+    "judges": {"detector": "1f0b"},
     "versions": {"torch": "2.14.2", "numpy": "2.4.6"},
 }
 PROMPT = Prompt(3, "a photo of a star", "single_object", {"include": [{"class": "star", "count": 1}]})

@@ -64,6 +64,31 @@ def test_every_shape_in_every_color(color: str) -> None:
             assert found.score > 0.9
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("share", [0.5, 0.75])
+def test_an_object_of_two_colors_is_one_object(shape: str, share: float) -> None:
+    """A color of two thirds names it; otherwise it is mixed, and right for no color."""
+    red, blue = (
+        render(Scene((Object(shape, color, 16, 16, 7.5, PALETTE[color]),), GREY)) for color in ("red", "blue")
+    )
+    drawn = (coverage(Object(shape, "red", 16, 16, 7.5, PALETTE["red"])) > 0.5).sum(1).cumsum()
+    edge = int(np.searchsorted(drawn, share * drawn[-1]))
+    found = [thing for thing in detect(np.concatenate([red[:edge], blue[edge:]])) if thing.score > 0.3]
+    assert [thing.shape for thing in found] == [shape]
+    assert found[0].color == ("mixed" if share == 0.5 else "red")
+
+
+def test_touching_objects_of_two_colors_stay_two() -> None:
+    for first in SHAPES:
+        left, right = (
+            Object(first, "red", 11, 16, 5.5, PALETTE["red"]),
+            Object("square", "blue", 19.5, 16, 5, PALETTE["blue"]),
+        )
+        found = [thing for thing in detect(render(Scene((left, right), GREY))) if thing.score > 0.3]
+        assert ("square", "blue") in [(thing.shape, thing.color) for thing in found]
+        assert all(thing.color in ("red", "blue") for thing in found)
+
+
 @pytest.mark.parametrize("task", ["two_object", "counting", "position"])
 def test_boxes_and_masks_are_the_objects_within_a_pixel(task: str) -> None:
     rng = np.random.default_rng(3)

@@ -1,0 +1,191 @@
+"""What is ready on this machine and what must be downloaded first: `hn models`, `hn doctor` and `hn download`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from huggingface_hub import constants, get_token
+from rich.console import Console
+from rich.table import Table
+
+from hypernoise.errors import HnError
+from hypernoise.experiments.environment import machine, pick_device, versions
+from hypernoise.prompts.download import cache_folder
+from hypernoise.prompts.sets import CATALOGUE
+from hypernoise.registry import find, names, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+    from hypernoise.generators.protocol import Card
+    from hypernoise.hub import HubFiles
+
+WITH_SOURCES = ("model", "reward", "benchmark")
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that a run needs: a model, a reward, or a benchmark's judges."""
+
+    kind: str
+    name: str
+    sources: tuple[HubFiles, ...]
+    card: Card | None = None
+
+    @property
+    def missing(self) -> tuple[HubFiles, ...]:
+        """What is not whole in the hub's cache."""
+        return tuple(source for source in self.sources if source.cached() is None)
+
+    @property
+    def state(self) -> str:
+        """Whether it can be used here at once, in words."""
+        return "download needed" if self.missing else "ready"
+
+    def remedy(self, *, offline: bool, token: bool) -> str:
+        """What the user has to do before it can be used."""
+        missing = self.missing
+        if not missing:
+            return ""
+        asked = [source.page for source in missing if source.gated]
+        steps = ["unset HF_HUB_OFFLINE"] if offline else []
+        if asked:
+            steps += [f"accept the licence at {', '.join(asked)}", *([] if token else ["hf auth login"])]
+        return ", then ".join([*steps, f"hn download {self.name}"])
+
+
+def items() -> list[Item]:
+    """Everything registered that may have something to download."""
+    found = []
+    for kind in WITH_SOURCES:
+        for name in names(kind):
+            entry = find(kind, name)
+            card = entry.card if kind == "model" else None
+            found.append(Item(kind, name, card.sources if card else entry.sources, card))
+    return found
+
+
+def _gigabytes(sources: tuple[HubFiles, ...]) -> str:
+    return f"{sum(source.gigabytes for source in sources):.1f}" if sources else "–"
+
+
+def _licences(item: Item) -> str:
+    gated = " (gated)" if any(source.gated for source in item.sources) else ""
+    licences = dict.fromkeys(source.licence for source in item.sources)
+    return (", ".join(licences) or (item.card.licence if item.card else "MIT")) + gated
+
+
+def list_models() -> None:
+    """Print every generator with the facts that decide whether it can be used here."""
+    table = Table(title="Generators")
+    for heading in (
+        "name",
+        "params (B)",
+        "pixels",
+        "steps",
+        "memory (GB)",
+        "download (GB)",
+        "licence",
+        "here",
+    ):
+        table.add_column(heading, justify="left" if heading in ("name", "licence", "here") else "right")
+    for item in items():
+        if item.card:
+            card = item.card
+            facts = (f"{card.parameters:.2g}", f"{card.resolution}²", str(card.steps), f"{card.gigabytes:g}")
+            table.add_row(item.name, *facts, _gigabytes(item.sources), _licences(item), item.state)
+    Console().print(table)
+
+
+def memory_gigabytes(device: torch.device) -> float:
+    """Memory of the device: the GPU's, or the machine's."""
+    if device.type == "cuda":
+        import torch  # noqa: PLC0415
+
+        return torch.cuda.mem_get_info(device)[1] / GIB
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or its nearest parent that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _machine_lines(device: torch.device, *, offline: bool, token: bool) -> list[tuple[str, str]]:
+    facts = machine(device)
+    hub = Path(constants.HF_HUB_CACHE)
+    free = shutil.disk_usage(_existing(hub)).free / GIB
+    libraries = {
+        name: version for name, version in versions().items() if name in ("python", "torch", "diffusers")
+    }
+    return [
+        ("machine", f"{facts['system']}, {facts.get('gpu', facts['processor'])}, {facts['threads']} threads"),
+        ("device", f"{device}, {memory_gigabytes(device):.1f} GB of memory"),
+        ("libraries", ", ".join(f"{name} {version}" for name, version in libraries.items())),
+        ("hub cache", f"{hub}, {free:.1f} GB free" + (", HF_HUB_OFFLINE is set" if offline else "")),
+        ("hub account", "logged in" if token else "not logged in (needed for gated models alone)"),
+        ("downloaded prompts", str(cache_folder())),
+    ]
+
+
+def doctor(device_name: str) -> None:
+    """Print what this machine is, which models, rewards, judges and prompts are ready, and what to do else."""
+    device = pick_device(device_name)
+    offline, token = bool(constants.HF_HUB_OFFLINE), get_token() is not None
+    console = Console()
+    here = Table(show_header=False, box=None)
+    for line in _machine_lines(device, offline=offline, token=token):
+        here.add_row(*line)
+    console.print(here)
+    table = Table()
+    for heading in ("kind", "name", "state", "GB", "licence", "to do"):
+        table.add_column(heading, justify="right" if heading == "GB" else "left", overflow="fold")
+    memory = memory_gigabytes(device)
+    for item in items():
+        small = item.card is not None and item.card.gigabytes > memory
+        state = (
+            f"{item.state}; needs {item.card.gigabytes:g} GB of memory" if item.card and small else item.state
+        )
+        table.add_row(
+            item.kind,
+            item.name,
+            state,
+            _gigabytes(item.missing),
+            _licences(item),
+            item.remedy(offline=offline, token=token),
+        )
+    for name, prompts in CATALOGUE.items():
+        ready = prompts.kept(cache_folder())
+        remedy = "" if ready else f"hn download {name}"
+        table.add_row("prompts", name, "ready" if ready else "download needed", "", prompts.license, remedy)
+    console.print(table)
+
+
+def download(name: str) -> None:
+    """Bring everything that a model, reward, benchmark or prompt set needs onto this machine, and check it.
+
+    Raises:
+        HnError: if there is nothing of that name, or something cannot be had or is damaged.
+    """
+    console = Console()
+    if name in CATALOGUE:
+        prompts = CATALOGUE[name].prompts(cache_folder())
+        console.print(f"{name}: {len(prompts)} prompts in {cache_folder()}", highlight=False)
+        return
+    found = {item.name: item for item in items()}
+    if name not in found:
+        raise HnError(f"There is nothing called {name!r} to download: {nearest(name, [*found, *CATALOGUE])}")
+    for source in found[name].sources:
+        folder = source.fetch()
+        if damaged := source.damaged():
+            raise HnError(
+                f"{', '.join(damaged)} of {source.repo} is damaged in the hub's cache; delete {folder} and give the "
+                "same command again."
+            )
+        console.print(f"{source.repo}: {folder}", highlight=False)
+    console.print(f"{name} is ready.", highlight=False)
