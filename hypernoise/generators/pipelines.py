@@ -16,6 +16,7 @@ from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from hypernoise.errors import HnError
+from hypernoise.generators.frozen import spare_inputs
 from hypernoise.generators.protocol import Encoded
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def noise_sources(x0: torch.Tensor, step_noise: StepNoise | None) -> list[torch.
 class PipelineGenerator:
     """A generator that is a diffusers pipeline; subclasses say which, and how its text and denoiser are called.
 
-    Computes in bfloat16 on a GPU and in float32 elsewhere, and decodes one image at a time; noise and images stay
-    in the precision of x0.
+    Computes in bfloat16 on a GPU and in float32 elsewhere; noise and images stay in the precision of x0. Decodes one
+    image at a time, and keeps no input of the decoder's convolutions for a backward pass.
     """
 
     name: ClassVar[str]
@@ -90,6 +91,7 @@ class PipelineGenerator:
         self.pipeline, self.device = pipeline.to(device), device
         pipeline.set_progress_bar_config(disable=True)
         pipeline.vae.enable_slicing()
+        spare_inputs(pipeline.vae)
         for part in pipeline.components.values():
             if isinstance(part, nn.Module):
                 part.eval().requires_grad_(requires_grad=False)
