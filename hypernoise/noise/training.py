@@ -21,7 +21,7 @@ from hypernoise.generators.protocol import refuse_steering
 from hypernoise.noise.evaluation import HELD_OUT, Evaluation
 from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Drawing
-from hypernoise.noise.settings import PRESETS
+from hypernoise.noise.settings import OWN_PRESETS, PRESETS
 from hypernoise.progress import training_progress
 from hypernoise.prompts.overlap import refuse_overlap
 from hypernoise.prompts.sets import load_all
@@ -213,7 +213,8 @@ def preset_of(kind: str, model: str, name: str | None = None) -> TrainSettings:
         HnError: if there is none of that name.
     """
     presets = PRESETS[kind]
-    name = name or (model if model in presets else next(iter(presets)))
+    own = OWN_PRESETS.get(model)
+    name = name or (own if own in presets else next(iter(presets)))
     if name not in presets:
         raise HnError(f"hn train {kind} has no preset {name!r}: {nearest(name, list(presets))}")
     return presets[name]

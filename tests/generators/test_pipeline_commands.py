@@ -54,9 +54,10 @@ def records(results: Path, model: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("name", STEERED)
 @pytest.mark.usefixtures("_judged")
 def test_every_method_runs_on_every_family(
-    name: str, hub: Path, fresh: Load, hn: Callable[..., list[str]], tmp_path: Path
+    name: str, hub: Path, hn: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    generator = fresh(name)
+    with offline(hub):
+        generator = find("model", name).load(CPU)
     network = NoiseHypernetwork.new(generator, LoraSettings(rank=2, alpha=4), seed=0)
     torch.nn.init.normal_(network.adapter.parameters[f"{generator.last_layer}.lora_B.weight"])
     network.adapter.save(tmp_path / "adapter", {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,11 +23,9 @@ STEP = 1e-3
 
 @pytest.fixture(params=STEERED)
 def precise(request: pytest.FixtureRequest, fresh: Load) -> Any:
-    """A generator of one's own in double precision, with images of at most 128 pixels."""
+    """A generator of one's own in double precision."""
     single = fresh(request.param)
-    small = {"card": replace(single.card, resolution=128)}  # of which FLUX alone takes its latents' size
-    kind = type("Small", (type(single),), small)
-    return kind(single.pipeline.to(dtype=torch.float64), torch.device("cpu"))
+    return type(single)(single.pipeline.to(dtype=torch.float64), torch.device("cpu"))
 
 
 def draw(*shape: int, seed: int) -> torch.Tensor:

@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 from hypernoise.errors import HnError
 from hypernoise.generators.flux_schnell import pack, unpack
 from hypernoise.generators.pipelines import noise_sources
+from hypernoise.noise.adapters import LoraSettings
+from hypernoise.noise.hypernetwork import NoiseHypernetwork
 from hypernoise.registry import GENERATORS, find
 
 if TYPE_CHECKING:
@@ -113,6 +115,33 @@ def test_images_are_those_of_diffusers(name: str, steps: int, hub: Path, loaded:
     assert images.std() > 0.03
     torch.testing.assert_close(images, expected, atol=2e-5, rtol=0)
     assert (swapped - images).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("name", [*STEERED, "sd-v2.1", "hyper-sdxl", "sd3-medium"])
+def test_half_precision_makes_nearly_the_same_image(
+    name: str, fresh: Load, loaded: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: weights in bfloat16, noise, images and gradients in float32."""
+    monkeypatch.setattr("hypernoise.generators.pipelines.precision", lambda _: torch.bfloat16)
+    half, generator = fresh(name), loaded(name)
+    assert {p.dtype for p in half.denoiser.parameters()} == {half.dtype} == {torch.bfloat16}
+    x0 = draw(1, *generator.latent_shape, seed=1)
+    with torch.no_grad():
+        expected = generator.generate(x0, generator.encode(PROMPTS[:1]))
+    x0.requires_grad_(not half.base_only)
+    images = half.generate(x0, half.encode(PROMPTS[:1]))
+    assert images.dtype == torch.float32
+    assert (images - expected).abs().mean() < 0.05 * expected.std()
+    if not half.base_only:
+        (gradient,) = torch.autograd.grad(images.square().sum(), x0)
+        assert gradient.dtype == torch.float32
+        assert gradient.isfinite().all()
+        assert gradient.any()
+        network = NoiseHypernetwork.new(half, LoraSettings(rank=2, alpha=4), seed=0)
+        network.adapter.trainable()
+        weight = network.adapter.parameters[f"{half.last_layer}.lora_B.weight"]
+        (last,) = torch.autograd.grad(network(x0, half.encode(PROMPTS[:1])).sum(), weight)
+        assert last.any()
 
 
 @pytest.mark.parametrize("name", [*STEERED, *REFERENCES])
