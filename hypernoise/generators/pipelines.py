@@ -83,7 +83,7 @@ class PipelineGenerator:
     network: ClassVar[str] = "transformer"
     """The pipeline's name for its denoiser."""
     embeddings: ClassVar[tuple[str, ...]]
-    """The names by which the pipeline's call takes what its `encode_prompt` returns."""
+    """Names of what the pipeline's `encode_prompt` returns; those by which its call takes them, if that samples."""
     guidance: ClassVar[float]
     """Strength of guidance; of the classifier-free kind, 1 and less is none."""
 
@@ -115,9 +115,10 @@ class PipelineGenerator:
         try:
             pipeline = cls._open(folders, precision(device))
         except (OSError, ValueError, SafetensorError) as error:
+            caches = " and ".join(str(folder.parents[1]) for folder in folders)  # a snapshot is links into it
             raise HnError(
-                f"The files of {cls.name} cannot be read ({type(error).__name__}): delete "
-                f"{' and '.join(map(str, folders))}, and the same command downloads them again."
+                f"The files of {cls.name} cannot be read ({type(error).__name__}): delete {caches}, and the same "
+                "command downloads them again."
             ) from error
         return cls(pipeline, device)
 

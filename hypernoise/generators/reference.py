@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RAIL = "CreativeML Open RAIL++-M"
 STABILITY = "Stability AI Community License"
-FLUX_DEV = "FLUX.1 [dev] Non-Commercial License"
+FLUX_DEV = "FLUX.1-dev Non-Commercial License"
 SDXL_BASE = "stabilityai/stable-diffusion-xl-base-1.0"
 
 

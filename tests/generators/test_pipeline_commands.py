@@ -150,10 +150,7 @@ def test_a_damaged_file_is_told(hub: Path, tmp_path: Path) -> None:
     shutil.copytree(hub / repo, tmp_path / repo)
     weights = tmp_path / repo / "snapshots" / COMMIT / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with (
-        offline(tmp_path),
-        pytest.raises(HnError, match=r"^The files of sd-turbo cannot be read .+: delete .+"),
-    ):
+    with offline(tmp_path), pytest.raises(HnError, match=f"cannot be read .+: delete {tmp_path / repo}, and"):
         find("model", "sd-turbo").load(CPU)
 
 
