@@ -131,6 +131,38 @@ def budgets(
     run_budgets(request, numbers(budget), results)
 
 
+@app.command(
+    "time", epilog="Example: `hn time --model shapes --method base --method hypernoise --method reno:shapes`"
+)
+def time_methods(
+    model: Model = "shapes",
+    method: Methods = None,
+    benchmark: Annotated[str, typer.Option(help="Benchmark whose prompts are drawn.")] = "geneval",
+    batches: Annotated[str, typer.Option(help="Samples that are worked on together, such as 1,40.")] = "1,40",
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Interleaved rounds, after one that does not count.")
+    ] = 7,
+    steps: Steps = 1,
+    reward: Rewards = None,
+    change: Changes = None,
+    device: Device = "auto",
+    results: Results = RESULTS,
+) -> None:
+    """Time methods against each other: seconds an image and multiples of base, spread, NFE and peak memory.
+
+    Text encoding, the method and decoding are on the clock; loading, judging and storing are not.
+    """
+    from hypernoise.experiments.bench import Request  # noqa: PLC0415
+    from hypernoise.experiments.timing import batch_sizes, run_times  # noqa: PLC0415
+
+    largest = max(batch_sizes(batches))
+    chosen = method or ["base"]
+    request = Request(
+        benchmark, model, chosen, "4", None, steps, None, reward or [], change or [], largest, device
+    )
+    run_times(request, batches, rounds, results)
+
+
 @app.command(epilog="Example: `hn reproduce table8 --model shapes`")
 def reproduce(
     name: Annotated[

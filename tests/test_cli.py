@@ -55,6 +55,7 @@ def test_there_are_these_commands() -> None:
         "models",
         "doctor",
         "download",
+        "time",
     }
     expected |= {"train hypernoise", "train lora", "shapes train", "shapes evaluate"}
     assert expected <= COMMANDS.keys()

@@ -1,0 +1,102 @@
+"""The table of `hn time`: seconds an image with their spread, and as multiples of base's, for every batch size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hypernoise.files import write_atomically
+from hypernoise.tables.markdown import markdown
+from hypernoise.tables.render import EMBEDDED, MEASURED, MISSING, Cell, Column, Section, Sheet
+from hypernoise.tables.terminal import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from hypernoise.experiments.timing import Timed
+
+COLUMNS = (
+    Column("Method", "Method", numeric=False),
+    Column("Batch", "Batch"),
+    Column("Seconds an image", "Sec."),
+    Column("× base", "× base"),
+    Column("NFE", "NFE"),
+    Column("Peak memory (MB)", "Peak MB"),
+)
+FAIRNESS = (
+    "Inside the clock: encoding of prompts by the generator and the rewards, the method, decoding; not: loading, "
+    "judging, PNG. Rounds are interleaved (A B C A B C) after one that does not count; median [quartiles].",
+    "× base: the median over rounds of the ratio to base's time in the same round and at the same batch size.",
+    "Peak memory: the process's resident memory on a CPU, what torch allocated on a GPU.",
+)
+
+
+@dataclass(frozen=True)
+class Times:
+    """What was timed on a machine; the first method is base."""
+
+    model: str
+    steps: int
+    timed: Sequence[Timed]
+    machine: Mapping[str, Any]
+
+    def frame(self) -> pd.DataFrame:
+        """One line a method and batch size, as the CSV has it."""
+        base = {each.batch: np.array(each.seconds) for each in self.timed if each.method == "base"}
+        rows = []
+        for each in self.timed:
+            seconds = np.array(each.seconds)
+            low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75])
+            rows.append(
+                {
+                    "model": self.model,
+                    "steps": self.steps,
+                    "method": each.method,
+                    "preset": each.preset,
+                    "batch": each.batch,
+                    "seconds": median,
+                    "seconds_low": low,
+                    "seconds_high": high,
+                    "times_base": np.median(seconds / base[each.batch]),
+                    "nfe": each.nfe,
+                    "peak_memory_mb": each.megabytes,
+                    "rounds": len(seconds),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def sheet(self) -> Sheet:
+        """The printed table, with the machine in its heading."""
+        heading = EMBEDDED if self.model == "shapes" else MEASURED
+        facts = ", ".join(f"{name} {value}" for name, value in self.machine.items())
+        frame = self.frame()
+        notes = (*FAIRNESS, f"{frame['rounds'].iloc[0]} rounds, steps: {self.steps}. Machine: {facts}.")
+        lines = tuple(_line(record) for record in frame.to_dict("records"))
+        return Sheet(f"Time an image takes, {self.model}", COLUMNS, (Section(heading, lines),), notes, {})
+
+
+def _line(record: Mapping[Any, Any]) -> tuple[Cell, ...]:
+    peak = record["peak_memory_mb"]
+    return (
+        Cell(record["method"]),
+        Cell(str(record["batch"])),
+        Cell(f"{record['seconds']:.3g}", f"[{record['seconds_low']:.3g}, {record['seconds_high']:.3g}]"),
+        Cell(f"{record['times_base']:.2f}"),
+        Cell(str(record["nfe"])),
+        Cell(MISSING if pd.isna(peak) else f"{peak:.0f}"),
+    )
+
+
+def publish_times(times: Times, results: Path, console: Console) -> None:
+    """Print the table and write `times.csv` and `times.md` below `results/<model>/`."""
+    folder, sheet = results / times.model, times.sheet()
+    write_atomically(folder / "times.csv", times.frame().to_csv(index=False, float_format="%.6g").encode())
+    write_atomically(folder / "times.md", markdown(sheet).encode())
+    console.print(terminal(sheet, console.width))
+    console.print(f"Written to {folder}/times.csv and times.md", style="dim", highlight=False)
