@@ -142,7 +142,7 @@ def time_methods(
     rounds: Annotated[
         int, typer.Option(min=1, help="Interleaved rounds, after one that does not count.")
     ] = 7,
-    steps: Steps = 1,
+    steps: Steps = None,
     reward: Rewards = None,
     change: Changes = None,
     device: Device = "auto",
