@@ -362,7 +362,9 @@ def train_lora(
 
 @app.command(epilog="Example: `hn diagnose hypernoise/shapes/bundle/hypernoise`")
 def diagnose(
-    adapter: Annotated[Path, typer.Argument(help="Folder of a trained noise hypernetwork.")],
+    adapter: Annotated[
+        str, typer.Argument(help="A trained noise hypernetwork: its folder, or its id on the hub.")
+    ],
     model: Model = "shapes",
     samples: Annotated[int, typer.Option(min=2, help="Samples of x0 and prompts to measure on.")] = 16,
     prompts: Prompts = None,

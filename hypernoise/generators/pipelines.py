@@ -73,7 +73,7 @@ class PipelineGenerator:
     suites: ClassVar[tuple[str, ...]] = ("coco",)
     default_rewards: ClassVar[Mapping[str, float]] = RENO_REWARDS
     training_prompts: ClassVar[tuple[str, ...]] = ("t2i-compbench-train", "abc-6k", "pick-a-pic-v2")
-    adapters: ClassVar[Mapping[str, Path]] = {}
+    adapters: ClassVar[Mapping[str, str]] = {}
     base_only: ClassVar[bool] = False
     last_layer: ClassVar[str]
 

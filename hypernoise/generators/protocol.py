@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from hypernoise.errors import HnError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
     from torch import nn
 
@@ -63,8 +61,8 @@ class Generator(Protocol):
     default_rewards: ClassVar[Mapping[str, float]]
     training_prompts: ClassVar[tuple[str, ...]]
     """The prompt sets that adapters for it are trained on where the user names none."""
-    adapters: ClassVar[Mapping[str, Path]]
-    """The adapter that each method uses where the user names none."""
+    adapters: ClassVar[Mapping[str, str]]
+    """The adapter that each method uses where the user names none: a folder, or an id on the hub."""
     base_only: ClassVar[bool]
     """Whether it is run as it is, as a model to compare with, without gradients or adapters."""
     last_layer: ClassVar[str]

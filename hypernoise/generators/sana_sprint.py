@@ -12,7 +12,7 @@ from hypernoise.generators.scm import ScmSampler
 from hypernoise.hub import HubFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import torch
 
@@ -38,6 +38,7 @@ class SanaSprint(PipelineGenerator):
         gigabytes=10,
         licence=LICENCE,
     )
+    adapters: ClassVar[Mapping[str, str]] = {"hypernoise": "lucaeyring/HyperNoise_Sana_Sprint_0.6B"}
     pipeline_class: ClassVar[Any] = SanaSprintPipeline
     last_layer: ClassVar[str] = "proj_out"
     embeddings: ClassVar[tuple[str, ...]] = ("embeddings", "mask")
@@ -72,9 +73,10 @@ class SanaSprint(PipelineGenerator):
 
 
 class SanaSprintLarge(SanaSprint):
-    """SANA-Sprint with 1.6 billion parameters."""
+    """SANA-Sprint with 1.6 billion parameters, for which no adapter is published."""
 
     name: ClassVar[str] = "sana-1.6b"
+    adapters: ClassVar[Mapping[str, str]] = {}
     card: ClassVar[Card] = Card(
         sources=(_files("Efficient-Large-Model/Sana_Sprint_1.6B_1024px_diffusers", 9.8),),
         parameters=1.610,

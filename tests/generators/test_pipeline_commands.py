@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from hub_cache import COMMIT, offline
+from hub_cache import COMMIT, offline, snapshot
 from PIL import Image
 
 from hypernoise.errors import HnError
@@ -78,6 +78,32 @@ def test_every_method_runs_on_every_family(
     image = next(tmp_path.glob(f"runs/{name}-base*/images/*/*.png"))
     with Image.open(image) as opened:
         assert opened.size == (generator.resolution, generator.resolution)
+
+
+@pytest.mark.usefixtures("_judged")
+def test_the_published_adapter_is_sana_s_own(
+    hub: Path, hn: Callable[..., list[str]], refusal: Callable[..., str], tmp_path: Path
+) -> None:
+    """As it is published: a pickle of plain tensors without peft's prefix, dense branches on depthwise convolutions."""
+    cache = tmp_path / "hub"
+    shutil.copytree(hub, cache, symlinks=True)
+    words = [*BENCH, "--model", "sana", "--method", "base", "--method", "hypernoise", "--reward", "redness=1"]
+    with offline(cache):
+        said = refusal(*words, "--results", tmp_path)
+        assert said.startswith("lucaeyring/HyperNoise_Sana_Sprint_0.6B is not complete in ")
+        network = NoiseHypernetwork.new(
+            find("model", "sana").load(CPU), LoraSettings(rank=2, alpha=4), seed=0
+        )
+        torch.nn.init.normal_(network.adapter.parameters["proj_out.lora_B.weight"])
+        network.adapter.save(tmp_path / "saved", {})
+        published = snapshot(cache, "lucaeyring/HyperNoise_Sana_Sprint_0.6B")
+        shutil.copy(tmp_path / "saved" / "adapter_config.json", published)
+        weights = {name: tensor.detach() for name, tensor in network.adapter.parameters.items()}
+        assert any("conv_depth" in name for name in weights)
+        torch.save(weights, published / "adapter_model.bin")
+        hn(*words, "--results", tmp_path)
+    found = records(tmp_path, "sana")
+    assert found["hypernoise"]["image_sha256"] != found["base"]["image_sha256"]
 
 
 @pytest.mark.usefixtures("_judged")
