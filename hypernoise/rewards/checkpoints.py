@@ -28,11 +28,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
         raise HnError(
             f"{path} cannot be read as weights ({type(error).__name__}): {_remedy(path)}"
         ) from error
+    if not isinstance(content, dict):
+        raise HnError(
+            f"{path} holds a {type(content).__name__} where names of weights belong: {_remedy(path)}"
+        )
+    return content
 
 
 def fill(network: Network, state: Mapping[str, torch.Tensor], path: Path) -> Network:

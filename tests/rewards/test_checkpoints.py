@@ -20,6 +20,7 @@ FILES = {
     "hps": ("xswu/HPSv2", "HPS_v2.1_compressed.pt"),
     "pickscore": ("yuvalkirstain/PickScore_v1", "model.safetensors"),
     "imagereward": ("THUDM/ImageReward", "ImageReward.pt"),
+    "long-clip": ("zer0int/LongCLIP-L-Diffusers", "model.safetensors"),
 }
 CPU = torch.device("cpu")
 
@@ -75,10 +76,17 @@ def test_weights_of_another_shape_are_refused(broken: Path) -> None:
         tiny_rewards.TinyClip.load(CPU)
 
 
-def test_hps_s_weights_are_under_state_dict(broken: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"epoch": 1}, r"does not hold .* \(\d+ of them"),
+        ([1], "holds a list where names of weights belong: delete"),
+    ],
+)
+def test_what_is_no_state_of_hps_is_refused(broken: Path, content: object, message: str) -> None:
     repo, file = FILES["hps"]
-    torch.save({"epoch": 1}, tiny_rewards.snapshot(broken, repo) / file)
-    with pytest.raises(HnError, match="no entry 'state_dict'"):
+    torch.save(content, tiny_rewards.snapshot(broken, repo) / file)
+    with pytest.raises(HnError, match=message):
         tiny_rewards.TinyHps.load(CPU)
 
 
