@@ -28,6 +28,7 @@ REWARDS = {
     "imagereward": "hypernoise.rewards.imagereward:ImageReward",
     "clip": "hypernoise.rewards.clip:Clip",
     "pickscore": "hypernoise.rewards.pickscore:PickScore",
+    "long-clip": "hypernoise.rewards.long_clip:LongClip",
 }
 BENCHMARKS = {"geneval": "benchmarks.geneval.benchmark:GenEval"}
 

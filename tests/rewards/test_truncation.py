@@ -13,7 +13,7 @@ from hypernoise.rewards.truncation import TokenLimit
 if TYPE_CHECKING:
     from hypernoise.rewards.pretrained import PretrainedReward
 
-WORDS = {"clip": 75, "hps": 75, "pickscore": 75, "imagereward": 33}
+WORDS = {"clip": 75, "hps": 75, "pickscore": 75, "imagereward": 33, "long-clip": 246}
 """How many words each reward reads between its first and last token."""
 
 

@@ -20,6 +20,7 @@ from transformers import BertConfig, BertModel, BertTokenizer, CLIPConfig, CLIPM
 from hypernoise.rewards.clip import Clip
 from hypernoise.rewards.hps import Hps
 from hypernoise.rewards.imagereward import ImageReward
+from hypernoise.rewards.long_clip import LongClip
 from hypernoise.rewards.pickscore import PickScore
 
 if TYPE_CHECKING:
@@ -54,7 +55,13 @@ class TinyImageReward(ImageReward):
     vision: ClassVar[Mapping[str, Any]] = {**SIZE, **PATCHES, "layer_norm_eps": 1e-6}
 
 
-TINY = {"clip": TinyClip, "hps": TinyHps, "pickscore": PickScore, "imagereward": TinyImageReward}
+TINY = {
+    "clip": TinyClip,
+    "hps": TinyHps,
+    "pickscore": PickScore,
+    "imagereward": TinyImageReward,
+    "long-clip": LongClip,
+}
 
 
 def snapshot(cache: Path, repo: str) -> Path:
@@ -119,7 +126,9 @@ def lay_out(cache: Path) -> None:
     (cache / "hn-tiny.json").write_text(json.dumps(TOWER))
     open_clip.add_model_config(cache / "hn-tiny.json")
     _lay_out_towers(cache)
-    _lay_out_pickscore(cache)
+    _lay_out_transformers(snapshot(cache, "yuvalkirstain/PickScore_v1"), 77)
+    _lay_out_transformers(snapshot(cache, "zer0int/LongCLIP-L-Diffusers"), 248)
+    _lay_out_words(snapshot(cache, "zer0int/LongCLIP-L-Diffusers"))
     _lay_out_imagereward(cache)
 
 
@@ -127,21 +136,26 @@ def _lay_out_towers(cache: Path) -> None:
     laion, hps = snapshot(cache, "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"), snapshot(cache, "xswu/HPSv2")
     save_file(perturbed(TinyClip.build()).state_dict(), laion / "open_clip_model.safetensors")
     torch.save({"state_dict": perturbed(TinyHps.build()).state_dict()}, hps / "HPS_v2.1_compressed.pt")
+    _lay_out_words(laion)
+
+
+def _lay_out_words(folder: Path) -> None:
+    """CLIP's real words, which come with open_clip, in the files of transformers' tokenizer."""
     words = open_clip.get_tokenizer("hn-tiny")
     names = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
     vocabulary = {names.get(token, token): number for token, number in words.encoder.items()}
-    (laion / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
     merges = "\n".join(" ".join(pair) for pair in words.bpe_ranks)
-    (laion / "merges.txt").write_text(f"#version: 0.2\n{merges}\n")
-    (laion / "tokenizer_config.json").write_text(
+    (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}\n")
+    (folder / "tokenizer_config.json").write_text(
         '{"model_max_length": 77, "tokenizer_class": "CLIPTokenizer"}'
     )
 
 
-def _lay_out_pickscore(cache: Path) -> None:
-    text = {**SIZE, "vocab_size": 49408, "eos_token_id": 49407}
+def _lay_out_transformers(folder: Path, length: int) -> None:
+    text = {**SIZE, "vocab_size": 49408, "eos_token_id": 49407, "max_position_embeddings": length}
     config = CLIPConfig(text_config=text, vision_config={**SIZE, **PATCHES}, projection_dim=16)
-    perturbed(CLIPModel(config)).save_pretrained(snapshot(cache, "yuvalkirstain/PickScore_v1"))
+    perturbed(CLIPModel(config)).save_pretrained(folder)
 
 
 def _lay_out_imagereward(cache: Path) -> None:
@@ -166,8 +180,8 @@ def reference(name: str, cache: Path, images: torch.Tensor, prompts: Sequence[st
         model.load_state_dict(state)
         tokenizer = BertTokenizer.from_pretrained(snapshot(cache, "google-bert/bert-base-uncased"))
         return model(inputs, tokenizer(list(prompts), padding="longest", return_tensors="pt"))
-    if name == "pickscore":
-        clip = CLIPModel.from_pretrained(snapshot(cache, "yuvalkirstain/PickScore_v1")).eval()
+    if name in ("pickscore", "long-clip"):
+        clip = CLIPModel.from_pretrained(snapshot(cache, TINY[name].sources[0].repo)).eval()
         tokens = open_clip.get_tokenizer("hn-tiny")(list(prompts))
         return clip(input_ids=tokens, pixel_values=inputs).logits_per_image.diagonal()
     folder, file = {
