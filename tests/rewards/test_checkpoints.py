@@ -105,3 +105,9 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(HnError, match=f"cannot be read as weights \\({pickle.UnpicklingError.__name__}"):
         read_checkpoint(path)
     assert not Path("ran").exists()
+
+
+def test_a_file_of_torch_s_old_format_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    torch.save({"weight": torch.ones(2)}, path, _use_new_zipfile_serialization=False)
+    assert torch.equal(read_checkpoint(path)["weight"], torch.ones(2))
