@@ -13,7 +13,8 @@ import torch
 
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.rewards.hps import Hps
-from hypernoise.rewards.imagereward import VISION, ImageRewardNetwork
+from hypernoise.rewards.imagereward import VISION, ImageReward, ImageRewardNetwork
+from hypernoise.rewards.open_clip_reward import OpenClipReward
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,11 +116,17 @@ def test_weights_are_frozen_and_named_by_their_hashes(reward: PretrainedReward, 
 
 
 @torch.no_grad()
-def test_the_ensemble_of_reno(pretrained: dict[str, PretrainedReward], images: torch.Tensor) -> None:
-    ensemble = Ensemble([(pretrained[name], weight) for name, weight in RENO.items()])
+@pytest.mark.usefixtures("hub")
+def test_the_ensemble_of_reno(
+    pretrained: dict[str, PretrainedReward], images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpenClipReward, "architecture", tiny_rewards.TinyHps.architecture)
+    monkeypatch.setattr(ImageReward, "vision", tiny_rewards.TinyImageReward.vision)
+    ensemble = Ensemble.load(RENO, torch.device("cpu"))
     texts = ensemble.encode(PROMPTS)
-    parts = ensemble.parts(images, texts)
-    expected = sum(weight * parts[name] for name, weight in RENO.items())
+    alone = {name: pretrained[name].score(images, pretrained[name].encode(PROMPTS)) for name in RENO}
+    torch.testing.assert_close(ensemble.parts(images, texts), alone)
+    expected = sum(weight * alone[name] for name, weight in RENO.items())
     torch.testing.assert_close(ensemble.score(images, texts), expected)
 
 
