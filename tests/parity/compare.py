@@ -16,26 +16,22 @@ from safetensors.torch import load_file
 
 from hypernoise.registry import find
 
-TOLERANCE = 1e-4
-"""The largest difference allowed, relative to the largest value."""
+TOLERANCES = {"scores": 1e-6, "gradients": 1e-5}
+"""What rounding explains. ImageReward with BLIP's own precision of layer norms is about ten times outside of both."""
 
 
 def differences(name: str, published: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Relative differences between the reward and what was published, and between the package's own two ways."""
+    """Largest differences between the reward and what was published; of gradients, over the largest gradient."""
     reward = find("reward", name).load(torch.device("cpu"))
     leaf = images().requires_grad_()
     scores = reward.score(leaf, reward.encode(PROMPTS))
     (gradients,) = torch.autograd.grad(scores.sum(), leaf)
+    scores, largest = scores.detach(), published["gradients"].abs().max()
     return {
-        "scores": relative(scores.detach(), published["scores"]),
-        "gradients": relative(gradients, published["gradients"]),
-        "scores of files, which Pillow resizes": relative(scores.detach(), published["of_files"]),
+        "scores": float((scores - published["scores"]).abs().max()),
+        "gradients": float((gradients - published["gradients"]).abs().max() / largest),
+        "scores of files, which Pillow resizes": float((scores - published["of_files"]).abs().max()),
     }
-
-
-def relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """The largest difference over the largest value."""
-    return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
 def main(name: str) -> int:
@@ -43,8 +39,8 @@ def main(name: str) -> int:
     found = differences(name, published)
     print(f"{name}: published scores {[round(value, 5) for value in published['scores'].tolist()]}")
     for what, difference in found.items():
-        print(f"{name}: relative difference of {what}: {difference:.1e}")
-    return int(max(found["scores"], found["gradients"]) > TOLERANCE)
+        print(f"{name}: difference of {what}: {difference:.1e}")
+    return int(any(found[what] > most for what, most in TOLERANCES.items()))
 
 
 if __name__ == "__main__":
