@@ -38,6 +38,11 @@ REWARDS = {
     "redness": "hypernoise.rewards.redness:Redness",
     "shapes-clip": "hypernoise.rewards.shapes:ShapesClip",
     "shapes-match": "hypernoise.rewards.shapes:ShapesMatch",
+    "hps": "hypernoise.rewards.hps:Hps",
+    "imagereward": "hypernoise.rewards.imagereward:ImageReward",
+    "clip": "hypernoise.rewards.clip:Clip",
+    "pickscore": "hypernoise.rewards.pickscore:PickScore",
+    "long-clip": "hypernoise.rewards.long_clip:LongClip",
 }
 BENCHMARKS = {"geneval": "benchmarks.geneval.benchmark:GenEval"}
 
