@@ -46,7 +46,10 @@ Limit = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=1, help="Use at most this many prompts, spread over the tasks.", show_default="all"),
 ]
-Steps = Annotated[int, typer.Option(min=1, help="Denoiser calls an image takes.")]
+Steps = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Denoiser calls an image takes.", show_default="the model's own"),
+]
 Suite = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Prompt set of the benchmark.", show_default="the model's own"),
@@ -72,7 +75,7 @@ def bench(
     method: Methods = None,
     seeds: Seeds = "4",
     limit: Limit = None,
-    steps: Steps = 1,
+    steps: Steps = None,
     suite: Suite = None,
     reward: Rewards = None,
     change: Changes = None,
@@ -107,7 +110,7 @@ def budgets(
     model: Model = "shapes",
     seeds: Seeds = "4",
     limit: Limit = None,
-    steps: Steps = 1,
+    steps: Steps = None,
     suite: Suite = None,
     reward: Rewards = None,
     change: Changes = None,
@@ -139,7 +142,7 @@ def time_methods(
     rounds: Annotated[
         int, typer.Option(min=1, help="Interleaved rounds, after one that does not count.")
     ] = 7,
-    steps: Steps = 1,
+    steps: Steps = None,
     reward: Rewards = None,
     change: Changes = None,
     device: Device = "auto",
@@ -406,7 +409,9 @@ def train_lora(
 
 @app.command(epilog="Example: `hn diagnose hypernoise/shapes/bundle/hypernoise`")
 def diagnose(
-    adapter: Annotated[Path, typer.Argument(help="Folder of a trained noise hypernetwork.")],
+    adapter: Annotated[
+        str, typer.Argument(help="A trained noise hypernetwork: its folder, or its id on the hub.")
+    ],
     model: Model = "shapes",
     samples: Annotated[int, typer.Option(min=2, help="Samples of x0 and prompts to measure on.")] = 16,
     prompts: Prompts = None,

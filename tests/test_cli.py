@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ import typer
 from PIL import Image
 
 from hypernoise.cli import app, main
-from hypernoise.registry import KINDS
+from hypernoise.registry import KINDS, find
 from hypernoise.tables.table1 import read_csv
 
 if TYPE_CHECKING:
@@ -185,6 +186,15 @@ def test_steps_and_seeds_reach_the_images(hn: Hn, tmp_path: Path) -> None:
     assert {name.partition("/")[2] for name in images} == {"00006.png", "00007.png"}
     assert len(images) == 4
     assert read_csv(tmp_path / "shapes" / "table1.csv")[0].nfe == 2
+
+
+def test_without_steps_the_model_s_own_number_is_taken(
+    hn: Hn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = find("model", "shapes")
+    monkeypatch.setattr(model, "card", replace(model.card, steps=3))
+    hn(*BENCH, "--results", tmp_path)
+    assert read_csv(tmp_path / "shapes" / "table1.csv")[0].nfe == 3
 
 
 def test_table_is_written_again_from_the_runs(hn: Hn, results: Path) -> None:

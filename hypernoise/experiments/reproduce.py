@@ -44,7 +44,11 @@ class Setting:
     device: str
 
     def request(
-        self, methods: list[str], steps: int, changes: Sequence[str] = (), benchmark: str = "geneval"
+        self,
+        methods: list[str],
+        steps: int | None,
+        changes: Sequence[str] = (),
+        benchmark: str = "geneval",
     ) -> Request:
         """A bench in this setting."""
         return Request(
@@ -64,7 +68,7 @@ class Setting:
 
 def _table1(setting: Setting, results: Path) -> None:
     reno = "reno:shapes" if setting.model == "shapes" else "reno"
-    run_bench(setting.request(["base", "hypernoise", "best-of-n", reno], steps=1), results)
+    run_bench(setting.request(["base", "hypernoise", "best-of-n", reno], steps=None), results)
 
 
 def _by_steps(benchmark: str, steps: Sequence[int]) -> Callable[[Setting, Path], None]:

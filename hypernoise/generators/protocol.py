@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from hypernoise.errors import HnError
 
+if TYPE_CHECKING:
     import torch
     from torch import nn
 
@@ -61,8 +61,10 @@ class Generator(Protocol):
     default_rewards: ClassVar[Mapping[str, float]]
     training_prompts: ClassVar[tuple[str, ...]]
     """The prompt sets that adapters for it are trained on where the user names none."""
-    adapters: ClassVar[Mapping[str, Path]]
-    """The adapter that each method uses where the user names none."""
+    adapters: ClassVar[Mapping[str, str]]
+    """The adapter that each method uses where the user names none: a folder, or an id on the hub."""
+    base_only: ClassVar[bool]
+    """Whether it is run as it is, as a model to compare with, without gradients or adapters."""
     last_layer: ClassVar[str]
     """Name of the denoiser's last layer."""
     latent_shape: tuple[int, ...]
@@ -103,3 +105,16 @@ class Generator(Protocol):
         Calls the denoiser `steps` times.
         """
         ...
+
+
+def refuse_steering(model: type[Generator], wanted: str) -> None:
+    """Let nothing steer a generator that is run as it is.
+
+    Raises:
+        HnError: if `model` is one.
+    """
+    if model.base_only:
+        raise HnError(
+            f"{model.name} runs as it is, without gradients or adapters, so it cannot be used with {wanted}: choose "
+            "the method base or best-of-n, or another model."
+        )
