@@ -139,15 +139,6 @@ def _files(model: type[Generator], rewards: Iterable[str]) -> dict[str, str]:
     return files
 
 
-def _batch(wanted: int, benchmark: Benchmark, seeds: int) -> int:
-    """The number of samples that are worked on together, a multiple of the seeds where prompts must stay whole."""
-    if not benchmark.whole_prompts:
-        return wanted
-    if seeds < 2:
-        raise HnError(f"{benchmark.name} compares the images of a prompt: give --seeds 2 or more.")
-    return seeds * max(1, wanted // seeds)
-
-
 def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Prompt], Benchmark]:
     """Check everything that the user typed, before anything is computed or written.
 
@@ -169,6 +160,8 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
             refuse_steering(model, name)
     prompts = spread(benchmark.prompts(suite), request.limit)
     first_seed, seeds = seed_range(request.seeds)
+    if benchmark.whole_prompts and seeds < 2:
+        raise HnError(f"{benchmark.name} compares the images of a prompt: give --seeds 2 or more.")
     changes = _changes(request.changes, names)
     rewards = reward_weights(request.rewards, model.default_rewards)
     common = RunSettings(
@@ -184,7 +177,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         seeds=seeds,
         steps=request.steps or model.card.steps,
         rewards=rewards,
-        batch=_batch(request.batch, benchmark, seeds),
+        batch=request.batch,
         device=device.type,
         weights=_files(model, rewards),
         judges=benchmark.identity(suite),

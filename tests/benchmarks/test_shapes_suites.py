@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.diversity.benchmark import Diversity
+from benchmarks.diversity.rules import distances
 from benchmarks.diversity.shapes import ShapesFeatures
 from benchmarks.dpg_bench import prompts
 from benchmarks.dpg_bench.benchmark import DpgBench, DpgBenchAsPublished, category_estimates
@@ -18,6 +20,7 @@ from benchmarks.t2i_compbench.benchmark import T2ICompBench
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Request, plan
 from hypernoise.experiments.benchmark import Prompt
+from hypernoise.experiments.plan import pieces
 from hypernoise.pixels import to_images
 from hypernoise.shapes.captions import Description, Phrase, scene_for
 from hypernoise.shapes.scenes import render
@@ -179,10 +182,35 @@ def test_diversity_columns_are_means_and_deviations_over_prompts() -> None:
     assert Diversity().columns(broken)["similarity"].mean == pytest.approx(0.5 + 0.2 / 6)
 
 
-def test_a_prompt_s_images_are_never_torn_apart() -> None:
+def test_a_prompt_s_images_are_never_torn_apart(tmp_path: Path, hn: Callable[..., list[str]]) -> None:
     request = Request("diversity", "shapes", ["base"], "6", 4, 1, None, [], [], 40, "cpu")
-    ((only,), _, _) = plan(request, CPU)
-    assert only.settings.batch == 36
+    ((only,), suite, _) = plan(request, CPU)
+    assert [len(piece.samples) for piece in pieces(suite, only.settings, whole_prompts=True)] == [24]
+    small = replace(only.settings, batch=4)
+    assert [len(piece.samples) for piece in pieces(suite, small, whole_prompts=True)] == [6] * 4
+    # They are made in smaller batches all the same, and compared with all others of their prompt.
+    hn(
+        "bench",
+        "diversity",
+        "--seeds",
+        6,
+        "--limit",
+        2,
+        "--batch",
+        4,
+        "--device",
+        "cpu",
+        "--results",
+        tmp_path,
+    )
+    (run,) = stored_runs(tmp_path)
+    assert [cost["batch"] for cost in run.store.costs()] == [4, 4, 4, 4, 2, 2] * 2
+    features = ShapesFeatures(CPU)
+    for index in {record["prompt_index"] for record in run.records}:
+        of_prompt = [record for record in run.records if record["prompt_index"] == index]
+        images = [run.store.read_image(record) for record in of_prompt]
+        expected = distances(images, features.perceptual)
+        assert [record["score"] for record in of_prompt] == pytest.approx(expected.tolist())
     with pytest.raises(HnError, match="give --seeds 2 or more"):
         plan(Request("diversity", "shapes", ["base"], "1", 4, 1, None, [], [], 40, "cpu"), CPU)
 
