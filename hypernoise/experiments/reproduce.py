@@ -39,7 +39,7 @@ class Setting:
     model: str
     seeds: str
     limit: int | None
-    batch: int
+    batch: int | None
     device: str
 
     def request(self, methods: list[str], steps: int | None, changes: Sequence[str] = ()) -> Request:

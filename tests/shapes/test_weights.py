@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -17,8 +16,6 @@ from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
 from hypernoise.shapes import weights
 from hypernoise.shapes.networks import TextEncoder, build_transformer
 from hypernoise.shapes.scorers import CrossScorer
-
-if TYPE_CHECKING:
 
 FILES = sorted(weights.bundle().rglob("*.safetensors"))
 
