@@ -62,7 +62,10 @@ Changes = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--set", help="Change a method's setting, as METHOD.SETTING=VALUE; may be repeated."),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Samples that are worked on together.")]
+BatchSize = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Samples that are worked on together.", show_default="the model's own"),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -79,7 +82,7 @@ def bench(
     suite: Suite = None,
     reward: Rewards = None,
     change: Changes = None,
-    batch: BatchSize = 40,
+    batch: BatchSize = None,
     device: Device = "auto",
     results: Results = RESULTS,
 ) -> None:
@@ -114,7 +117,7 @@ def budgets(
     suite: Suite = None,
     reward: Rewards = None,
     change: Changes = None,
-    batch: BatchSize = 40,
+    batch: BatchSize = None,
     device: Device = "auto",
     results: Results = RESULTS,
 ) -> None:
@@ -173,7 +176,7 @@ def reproduce(
     model: Model = "shapes",
     seeds: Seeds = "4",
     limit: Limit = None,
-    batch: BatchSize = 40,
+    batch: BatchSize = None,
     device: Device = "auto",
     results: Results = RESULTS,
 ) -> None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for, as typed; without `steps`, the model's own number."""
+    """What the user asked for, as typed; without `steps` or `batch`, the model's own numbers."""
 
     benchmark: str
     model: str
@@ -53,7 +53,7 @@ class Request:
     suite: str | None
     rewards: Sequence[str]
     changes: Sequence[str]
-    batch: int
+    batch: int | None
     device: str
 
 
@@ -177,7 +177,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         seeds=seeds,
         steps=request.steps or model.card.steps,
         rewards=rewards,
-        batch=request.batch,
+        batch=request.batch or model.card.batch,
         device=device.type,
         weights=_files(model, rewards),
         judges=benchmark.identity(suite),

@@ -40,7 +40,7 @@ class Setting:
     model: str
     seeds: str
     limit: int | None
-    batch: int
+    batch: int | None
     device: str
 
     def request(

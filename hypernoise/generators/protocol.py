@@ -41,6 +41,7 @@ class Card:
         steps: Calls of the denoiser that an image takes by default.
         gigabytes: Memory that one image takes without gradients, about.
         licence: The licence of its weights.
+        batch: Samples that are worked on together where the user does not say.
     """
 
     sources: tuple[HubFiles, ...]
@@ -49,6 +50,7 @@ class Card:
     steps: int
     gigabytes: float
     licence: str
+    batch: int = 1
 
 
 class Generator(Protocol):
