@@ -229,7 +229,7 @@ def score(
     images: Annotated[Path, typer.Option(help="Folder of images in the benchmark's published layout.")],
     suite: Annotated[str, typer.Option(help="Prompt set that the images were made for.")] = "coco",
     seeds: Annotated[str, typer.Option(help="Images that each prompt has.")] = "4",
-    batch: BatchSize = 40,
+    batch: Annotated[int, typer.Option(min=1, help="Images that are judged together.")] = 40,
     device: Device = "auto",
     allow_missing: Annotated[
         bool, typer.Option(help="Leave out images that are missing or unreadable, and say how many.")
