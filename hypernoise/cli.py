@@ -145,6 +145,12 @@ def time_methods(
     rounds: Annotated[
         int, typer.Option(min=1, help="Interleaved rounds, after one that does not count.")
     ] = 7,
+    ablate: Annotated[
+        bool,
+        typer.Option(
+            "--ablate", help="Time the structure of published loops too: one by one, text always read."
+        ),
+    ] = False,
     steps: Steps = None,
     reward: Rewards = None,
     change: Changes = None,
@@ -158,12 +164,12 @@ def time_methods(
     from hypernoise.experiments.bench import Request  # noqa: PLC0415
     from hypernoise.experiments.timing import batch_sizes, run_times  # noqa: PLC0415
 
-    largest = max(batch_sizes(batches))
+    sizes = batch_sizes(batches)
     chosen = method or ["base"]
     request = Request(
-        benchmark, model, chosen, "4", None, steps, None, reward or [], change or [], largest, device
+        benchmark, model, chosen, "4", None, steps, None, reward or [], change or [], max(sizes), device
     )
-    run_times(request, batches, rounds, results)
+    run_times(request, sizes, rounds, results, ablate=ablate)
 
 
 @app.command(epilog="Example: `hn reproduce table8 --model shapes`")

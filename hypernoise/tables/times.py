@@ -26,6 +26,7 @@ COLUMNS = (
     Column("Batch", "Batch"),
     Column("Seconds an image", "Sec."),
     Column("× base", "× base"),
+    Column("× as published", "× publ.", optional=True),
     Column("NFE", "NFE"),
     Column("Peak memory (MB)", "Peak MB"),
 )
@@ -33,6 +34,8 @@ FAIRNESS = (
     "Inside the clock: encoding of prompts by the generator and the rewards, the method, decoding; not: loading, "
     "judging, PNG. Rounds are interleaved (A B C A B C) after one that does not count; median [quartiles].",
     "× base: the median over rounds of the ratio to base's time in the same round and at the same batch size.",
+    "× as published: how many times as fast it is as the same method in the structure of published loops: one sample "
+    "at a time, generator's and rewards' text read at every call, every reward read back.",
     "Peak memory: the process's resident memory on a CPU, what torch allocated on a GPU.",
 )
 
@@ -48,28 +51,33 @@ class Times:
 
     def frame(self) -> pd.DataFrame:
         """One line a method and batch size, as the CSV has it."""
-        base = {each.batch: np.array(each.seconds) for each in self.timed if each.method == "base"}
-        rows = []
-        for each in self.timed:
-            seconds = np.array(each.seconds)
-            low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75])
-            rows.append(
-                {
-                    "model": self.model,
-                    "steps": self.steps,
-                    "method": each.method,
-                    "preset": each.preset,
-                    "batch": each.batch,
-                    "seconds": median,
-                    "seconds_low": low,
-                    "seconds_high": high,
-                    "times_base": np.median(seconds / base[each.batch]),
-                    "nfe": each.nfe,
-                    "peak_memory_mb": each.megabytes,
-                    "rounds": len(seconds),
-                }
-            )
-        return pd.DataFrame(rows)
+        return pd.DataFrame([self._record(each) for each in self.timed])
+
+    def _record(self, each: Timed) -> dict[str, Any]:
+        low, median, high = np.quantile(each.seconds, [0.25, 0.5, 0.75])
+        return {
+            "model": self.model,
+            "steps": self.steps,
+            "method": each.method,
+            "preset": each.preset,
+            "structure": "published" if each.published else "ours",
+            "batch": each.batch,
+            "seconds": median,
+            "seconds_low": low,
+            "seconds_high": high,
+            "times_base": self._multiple(each, "base", each.batch, published=each.published),
+            "times_published": 1 / self._multiple(each, each.method, 1, published=True),
+            "nfe": each.nfe,
+            "peak_memory_mb": each.megabytes,
+            "rounds": len(each.seconds),
+        }
+
+    def _multiple(self, each: Timed, method: str, batch: int, *, published: bool) -> float:
+        """Median over rounds of the ratio to another time; not a number where that was not measured."""
+        for other in self.timed:
+            if (other.method, other.batch, other.published) == (method, batch, published):
+                return float(np.median(np.divide(each.seconds, other.seconds)))
+        return float("nan")
 
     def sheet(self) -> Sheet:
         """The printed table, with the machine in its heading."""
@@ -84,10 +92,11 @@ class Times:
 def _line(record: Mapping[Any, Any]) -> tuple[Cell, ...]:
     peak = record["peak_memory_mb"]
     return (
-        Cell(record["method"]),
+        Cell(record["method"] + (", as published" if record["structure"] == "published" else "")),
         Cell(str(record["batch"])),
         Cell(f"{record['seconds']:.3g}", f"[{record['seconds_low']:.3g}, {record['seconds_high']:.3g}]"),
         Cell(f"{record['times_base']:.2f}"),
+        Cell(MISSING if pd.isna(record["times_published"]) else f"{record['times_published']:.2f}"),
         Cell(str(record["nfe"])),
         Cell(MISSING if pd.isna(peak) else f"{peak:.0f}"),
     )
