@@ -72,6 +72,7 @@ class Workbench:
             self.reward,
             steps,
             self.device,
+            [prompts[sample.prompt_index].text for sample in samples],
         )
 
 
@@ -119,13 +120,15 @@ def _do_piece(
     for row, (sample, prompt, verdict) in enumerate(zip(piece.samples, asked, verdicts, strict=True)):
         digest = store.write_image(sample.prompt_index, sample.seed, pixels[row])
         key = {"prompt_index": sample.prompt_index, "seed": sample.seed}
+        made = outcome.made(row)
+        cost = {"seconds": seconds, "llm_seconds": made.pop("llm_seconds")}
         records.append(
             key
             | {"prompt": prompt.text, "task": prompt.task, "image_sha256": digest, "rewards": rewards[row]}
-            | asdict(outcome.spent)
+            | made
             | asdict(verdict)
         )
-        costs.append(key | {"seconds": seconds, "peak_memory_mb": megabytes, "batch": len(piece.samples)})
+        costs.append(key | cost | {"peak_memory_mb": megabytes, "batch": len(piece.samples)})
     store.write_piece(piece.number, records, costs)
 
 
