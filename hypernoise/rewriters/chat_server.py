@@ -93,6 +93,7 @@ def read_all(response: HTTPResponse, deadline: float) -> bytes:
 
     Raises:
         TimeoutError: if it does not end by then.
+        ConnectionError: if it ends too early.
         ValueError: if it is larger than `LARGEST`.
     """
     body = b""
@@ -102,6 +103,8 @@ def read_all(response: HTTPResponse, deadline: float) -> bytes:
             raise TimeoutError
         if len(body) > LARGEST:
             raise ValueError("the answer is too long")
+    if response.length:
+        raise ConnectionError
     return body
 
 
@@ -109,7 +112,7 @@ def read_completion(question: Question, body: bytes) -> Answer:
     """The answer in a chat completion.
 
     Raises:
-        ValueError, KeyError, TypeError or IndexError: if it is none.
+        ValueError, KeyError, TypeError, IndexError, AttributeError or RecursionError: if it is none.
     """
     completion = json.loads(body)
     choice = completion["choices"][0]
@@ -163,7 +166,7 @@ class ChatServer(Rewriter):
             if error.code in USERS_TO_MEND:
                 raise self._to_mend(error.code) from None
             failure = f"server error: status {error.code}"
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
             failure = "malformed: not a chat completion"
         except (OSError, HTTPException) as error:
             failure = self._failure(error)

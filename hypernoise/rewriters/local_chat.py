@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from safetensors import SafetensorError
 
 from hypernoise.errors import HnError
 from hypernoise.hub import HubFiles
@@ -18,6 +19,7 @@ from hypernoise.rewriters.protocol import Rewriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from hypernoise.rewriters.protocol import Answer, ChatSettings, Question
 
@@ -60,6 +62,24 @@ class GumbelNoise:
         return logits - torch.stack(drawn).log().to(logits)
 
 
+def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any, set[str]]:
+    """A model, its tokenizer, and the names of weights that it has not."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+    from transformers.utils import logging  # noqa: PLC0415
+
+    logging.disable_progress_bar()  # it would be drawn over the run's own
+    model, found = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+    return model, tokenizer, found["missing_keys"]
+
+
 class LocalChat(Rewriter):
     """Answers the questions of a batch together."""
 
@@ -78,23 +98,22 @@ class LocalChat(Rewriter):
         return {"llm_sha256": digest, "transformers": version("transformers")}
 
     def attach(self, device: torch.device) -> None:
-        """Load the model, in bfloat16 on a GPU and float32 else."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
-
+        """Load the model, once, in bfloat16 on a GPU and float32 else."""
         if hasattr(self, "_model"):
             return
         folder = self.files.fetch()
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        remedy = f"name another llm, or delete {folder} and give the same command again"
         try:
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
+            model, tokenizer, missing = _load(
+                folder, torch.bfloat16 if device.type == "cuda" else torch.float32
             )
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
             raise HnError(
                 f"{self.settings.llm} cannot be loaded by transformers as a chat model ({type(error).__name__}): "
-                f"name another llm, or delete {folder} and give the same command again."
+                f"{remedy}."
             ) from error
+        if missing:
+            raise HnError(f"The weights of {self.settings.llm} are not complete: {remedy}.")
         if tokenizer.chat_template is None:
             raise HnError(f"{self.settings.llm} has no chat template: name an llm that was trained to chat.")
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token

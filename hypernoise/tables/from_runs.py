@@ -196,7 +196,8 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
                     f"{method} against base: smallest detectable difference {smallest:.3f} (80% power)."
                 )
         if run.settings["method_settings"]:
-            values = ", ".join(f"{name} {value}" for name, value in run.settings["method_settings"].items())
+            given = {name: value for name, value in run.settings["method_settings"].items() if value != ""}
+            values = ", ".join(f"{name} {value}" for name, value in given.items())
             said.append(f"{method}: preset {run.settings['preset']} ({values}).")
         if run.failures:
             said.append(f"{method}: {run.failures} images failed and count as wrong.")

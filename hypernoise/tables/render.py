@@ -128,7 +128,7 @@ def _measured(row: Row) -> tuple[Cell, ...]:
         Cell(row.method),
         Cell(_amount(row.params_b)),
         Cell(_amount(row.seconds)),
-        Cell(_number(row.nfe, "g")),
+        Cell(_number(row.nfe, ".4g")),
         estimate_cell(row.mean, ".3f", ".2f", bold=bold),
         *(estimate_cell(row.tasks.get(task), ".2f", ".2f") for task in TASKS),
         estimate_cell(row.delta, "+.3f", "+.3f"),
