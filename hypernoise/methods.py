@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -39,7 +39,7 @@ class Batch:
     reward: Ensemble
     steps: int
     device: torch.device
-    prompts: Sequence[str] = ()
+    prompts: Sequence[str] = field(default=(), kw_only=True)
     """The samples' prompts, for methods that put them into other words."""
 
     def noise(self, candidate: int = 0) -> torch.Tensor:

@@ -72,7 +72,7 @@ class Workbench:
             self.reward,
             steps,
             self.device,
-            [prompts[sample.prompt_index].text for sample in samples],
+            prompts=[prompts[sample.prompt_index].text for sample in samples],
         )
 
 

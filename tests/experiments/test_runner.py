@@ -253,6 +253,9 @@ def test_an_image_that_is_not_finite_is_recorded_as_failed(run: Run, tmp_path: P
 class Telling(Method):
     """A method that spends differently on every sample, and says what it did."""
 
+    def __init__(self) -> None:
+        pass
+
     def __call__(self, batch: Batch) -> Outcome:
         outcome = Base(Base.presets["paper"])(batch)
         spent = [
