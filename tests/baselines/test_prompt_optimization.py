@@ -11,6 +11,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 from language_models import LLAMA, chat_server, make_llama
+from pandas import read_csv as read_table
 
 from baselines.prompt_optimization import Conditions, PromptOptimization, PromptOptimizationSettings
 from hypernoise.errors import HnError
@@ -278,6 +279,15 @@ def test_bench_with_the_embedded_rewriter(
     for record in records(tmp_path):
         assert (record["nfe"], record["reward_forwards"], record["llm_calls"]) == (11, 11, 0)
         assert record["method_details"]["prompt"]
+
+
+def test_its_budget_is_the_number_of_images(hn: Callable[..., list[str]], tmp_path: Path) -> None:
+    methods = ["--method", "prompt-optimization:shapes", "--method", "best-of-n"]
+    hn("budgets", *BENCH[1:], *methods, "--limit", 12, "--budget", "1,4", "--results", tmp_path)
+    rows = read_table(tmp_path / "shapes" / "budgets.csv").set_index(["method", "budget"])
+    for method in ("prompt-optimization:shapes", "best-of-n"):
+        assert rows.loc[(method, 1), "mean"] == rows.loc[("base", 1), "mean"]
+        assert rows.loc[(method, 4), "nfe"] == 4
 
 
 def test_bench_with_a_local_model(
