@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from hypernoise.hub import HubFiles
     from hypernoise.rewriters.protocol import ChatSettings, Question
 
 KEY_VARIABLE = "HYPERNOISE_LLM_KEY"
@@ -128,6 +129,7 @@ class ChatServer(Rewriter):
     """Asks over HTTP; the questions of a batch go out together."""
 
     name: ClassVar[str] = "openai"
+    sources: ClassVar[tuple[HubFiles, ...]] = ()
 
     def __init__(self, settings: ChatSettings) -> None:
         self.settings = settings

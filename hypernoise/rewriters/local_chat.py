@@ -33,7 +33,7 @@ LLAMA = HubFiles(
 )
 
 
-def sources(llm: str) -> HubFiles:
+def files_of(llm: str) -> HubFiles:
     """What a chat model needs of the hub.
 
     Raises:
@@ -84,12 +84,13 @@ class LocalChat(Rewriter):
     """Answers the questions of a batch together."""
 
     name: ClassVar[str] = "transformers"
+    sources: ClassVar[tuple[HubFiles, ...]] = (LLAMA,)
 
     _model: Any
 
     def __init__(self, settings: ChatSettings) -> None:
         self.settings = settings
-        self.files = sources(settings.llm)
+        self.files = files_of(settings.llm)
 
     def identity(self) -> dict[str, Any]:
         """A digest of the model's files, and the version of transformers."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from hypernoise.hub import HubFiles
+
 
 @dataclass(frozen=True)
 class ChatSettings:
@@ -75,6 +77,8 @@ class Rewriter(Protocol):
     """Puts prompts into other words."""
 
     name: ClassVar[str]
+    sources: ClassVar[tuple[HubFiles, ...]]
+    """What it downloads by default; empty where nothing is needed."""
 
     def __init__(self, settings: ChatSettings) -> None:
         """Check the settings.

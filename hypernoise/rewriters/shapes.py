@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from hypernoise.hub import HubFiles
     from hypernoise.rewriters.protocol import ChatSettings, Question
 
 ATTEMPTS = 40
@@ -149,6 +150,7 @@ class ShapesRewriter(Rewriter):
     """Tells captions otherwise; a prompt that can be told in few ways runs out of them."""
 
     name: ClassVar[str] = "shapes"
+    sources: ClassVar[tuple[HubFiles, ...]] = ()
 
     def __init__(self, settings: ChatSettings) -> None:
         del settings
