@@ -153,5 +153,6 @@ def make_llama(cache: Path, folder: Path, *, chats: bool = True) -> Path:
         model.model.layers[0].self_attn.o_proj.weight.zero_()
         model.model.layers[0].mlp.down_proj.weight.zero_()
         model.lm_head.weight.copy_(follows)
+    model.generation_config.update(do_sample=True, temperature=0.6, top_p=0.9)  # as the real one's
     model.save_pretrained(folder)
     return make_cache(cache, LLAMA, {path.name: path.read_bytes() for path in folder.iterdir()})
