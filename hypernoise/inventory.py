@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from hypernoise.generators.protocol import Card
     from hypernoise.hub import HubFiles
 
-WITH_SOURCES = ("model", "reward", "benchmark")
+WITH_SOURCES = ("model", "reward", "benchmark", "rewriter")
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Item:
-    """Something that a run needs: a model, a reward, or a benchmark's judges."""
+    """Something that a run needs: a model, a reward, a benchmark's judges, or a rewriter's language model."""
 
     kind: str
     name: str

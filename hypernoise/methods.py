@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
@@ -40,6 +40,8 @@ class Batch:
     reward: Ensemble
     steps: int
     device: torch.device
+    prompts: Sequence[str] = field(default=(), kw_only=True)
+    """The samples' prompts, for methods that put them into other words."""
 
     def noise(self, candidate: int = 0) -> torch.Tensor:
         """Initial noise [B, *latent_shape] of every sample's n-th candidate; candidate 0 is x0."""
@@ -59,19 +61,41 @@ class Batch:
 
 @dataclass(frozen=True)
 class Spent:
-    """What one sample cost: calls of the denoiser (NFE), evaluations and gradients of the reward ensemble."""
+    """What one sample cost: calls of the denoiser (NFE), evaluations and gradients of the reward ensemble.
+
+    And of a language model: calls, tokens (asked and answered), and seconds, which vary where all else does not.
+    """
 
     nfe: int
     reward_forwards: int = 0
     reward_backwards: int = 0
+    llm_calls: int = 0
+    llm_tokens: int = 0
+    llm_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Images [B, 3, H, W] in [0, 1], and what each of them cost."""
+    """Images [B, 3, H, W] in [0, 1], and what each of them cost: all the same, or one after the other.
+
+    `details` is what the method has to say of each, as plain data; `failures` in it are sentences of what went wrong
+    on the way to an image, such as "round 3: timeout: no answer within 120 s".
+    """
 
     images: torch.Tensor
-    spent: Spent
+    spent: Spent | Sequence[Spent]
+    details: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def nfe(self) -> float:
+        """Calls of the denoiser that an image took, the mean where they differ."""
+        each = [self.spent] if isinstance(self.spent, Spent) else self.spent
+        return sum(spent.nfe for spent in each) / len(each)
+
+    def made(self, row: int) -> dict[str, Any]:
+        """How the image of a row was made: its costs and, where there are, its details."""
+        spent = self.spent if isinstance(self.spent, Spent) else self.spent[row]
+        return asdict(spent) | ({"method_details": self.details[row]} if self.details else {})
 
 
 class Method(Protocol):

@@ -31,6 +31,7 @@ METHODS = {
     "base": "hypernoise.methods:Base",
     "hypernoise": "hypernoise.methods:HyperNoise",
     "lora-finetune": "baselines.lora_finetune:LoraFinetune",
+    "prompt-optimization": "baselines.prompt_optimization:PromptOptimization",
     "best-of-n": "baselines.best_of_n:BestOfN",
     "reno": "baselines.reno:Reno",
 }
@@ -51,13 +52,25 @@ BENCHMARKS = {
     "dpg-bench-as-published": "benchmarks.dpg_bench.benchmark:DpgBenchAsPublished",
     "diversity": "benchmarks.diversity.benchmark:Diversity",
 }
+REWRITERS = {
+    "transformers": "hypernoise.rewriters.local_chat:LocalChat",
+    "openai": "hypernoise.rewriters.chat_server:ChatServer",
+    "shapes": "hypernoise.rewriters.shapes:ShapesRewriter",
+}
 
-KINDS = {"model": GENERATORS, "method": METHODS, "reward": REWARDS, "benchmark": BENCHMARKS}
+KINDS = {
+    "model": GENERATORS,
+    "method": METHODS,
+    "reward": REWARDS,
+    "benchmark": BENCHMARKS,
+    "rewriter": REWRITERS,
+}
 GROUPS = {
     "model": "hypernoise.generators",
     "method": "hypernoise.methods",
     "reward": "hypernoise.rewards",
     "benchmark": "hypernoise.benchmarks",
+    "rewriter": "hypernoise.rewriters",
 }
 
 
@@ -70,7 +83,7 @@ def nearest(name: str, names: list[str]) -> str:
 
 
 def names(kind: str) -> list[str]:
-    """All names of a kind ("model", "method", "reward" or "benchmark"), the project's own first."""
+    """All names of a kind (a key of `KINDS`), the project's own first."""
     return [*KINDS[kind], *sorted(entry.name for entry in entry_points(group=GROUPS[kind]))]
 
 

@@ -30,6 +30,7 @@ def test_every_name_is_listed_once(kind: str) -> None:
         ("method", "bestofn", "best-of-n"),
         ("reward", "shape-match", "shapes-match"),
         ("benchmark", "Geneval", "geneval"),
+        ("rewriter", "transformer", "transformers"),
     ],
 )
 def test_an_unknown_name_is_met_with_the_nearest(kind: str, typed: str, meant: str) -> None:
@@ -38,7 +39,10 @@ def test_an_unknown_name_is_met_with_the_nearest(kind: str, typed: str, meant: s
 
 
 def test_where_nothing_is_near_all_are_named() -> None:
-    with pytest.raises(HnError, match=r"choose one of: base, hypernoise, lora-finetune, best-of-n, reno\.$"):
+    with pytest.raises(
+        HnError,
+        match=r"choose one of: base, hypernoise, lora-finetune, prompt-optimization, best-of-n, reno\.$",
+    ):
         find("method", "xyzzy")
 
 

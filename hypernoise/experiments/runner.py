@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hypernoise.experiments.plan import Piece, RunSettings
     from hypernoise.experiments.store import RunStore
     from hypernoise.generators.protocol import Generator
-    from hypernoise.methods import Method, Sample, Spent
+    from hypernoise.methods import Method, Sample
 
 
 class Workbench:
@@ -71,6 +71,7 @@ class Workbench:
             self.reward,
             steps,
             self.device,
+            prompts=[prompts[sample.prompt_index].text for sample in samples],
         )
 
 
@@ -81,7 +82,7 @@ class _Made:
     pixels: np.ndarray
     finite: list[bool]
     rewards: list[dict[str, float | None]]
-    spent: Spent
+    facts: list[dict[str, Any]]
     seconds: float
     megabytes: float | None
 
@@ -113,7 +114,8 @@ def _make(
     megabytes = peak.megabytes()
     pixels = to_pixels(outcome.images)
     finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
-    return _Made(pixels, finite, _reward_values(bench, batch, pixels), outcome.spent, seconds, megabytes)
+    facts = [outcome.made(row) for row in range(len(samples))]
+    return _Made(pixels, finite, _reward_values(bench, batch, pixels), facts, seconds, megabytes)
 
 
 def _judged(bench: Workbench, made: Sequence[_Made], prompts: Sequence[Prompt]) -> list[Judged]:
@@ -141,18 +143,18 @@ def _do_piece(
     verdicts = iter(_judged(bench, made, [prompts[sample.prompt_index] for sample in piece.samples]))
     records, costs = [], []
     for samples, part in zip(batches, made, strict=True):
-        for sample, image, rewards in zip(samples, part.pixels, part.rewards, strict=True):
+        for sample, image, rewards, facts in zip(samples, part.pixels, part.rewards, part.facts, strict=True):
             prompt = prompts[sample.prompt_index]
             digest = store.write_image(sample.prompt_index, sample.seed, image)
             key = {"prompt_index": sample.prompt_index, "seed": sample.seed}
+            cost = {"seconds": part.seconds, "llm_seconds": facts.pop("llm_seconds")}
             records.append(
                 key
                 | {"prompt": prompt.text, "task": prompt.task, "image_sha256": digest, "rewards": rewards}
-                | asdict(part.spent)
+                | facts
                 | asdict(next(verdicts))
             )
-            cost = {"seconds": part.seconds, "peak_memory_mb": part.megabytes, "batch": len(samples)}
-            costs.append(key | cost)
+            costs.append(key | cost | {"peak_memory_mb": part.megabytes, "batch": len(samples)})
     store.write_piece(piece.number, records, costs)
 
 

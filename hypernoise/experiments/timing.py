@@ -41,7 +41,7 @@ class Timed:
     preset: str
     batch: int
     seconds: tuple[float, ...]
-    nfe: int
+    nfe: float
     megabytes: float | None
     published: bool = False
 
@@ -68,18 +68,18 @@ class Stopwatch:
         if self.bench.device.type == "cuda":
             torch.cuda.synchronize(self.bench.device)
 
-    def _make(self, cell: Cell) -> tuple[int, int]:
+    def _make(self, cell: Cell) -> tuple[int, float]:
         """Make images; returns how many, and the NFE of one."""
         method = cell.plan.method
         if not cell.published:
             outcome = method(self.bench.batch(self.samples[: cell.batch], self.prompts, self.steps))
-            return cell.batch, outcome.spent.nfe
+            return cell.batch, outcome.nfe
         singly = self.samples[:SINGLY]
         batches = [self.bench.batch([sample], self.prompts, self.steps) for sample in singly]
         texts = [self.prompts[sample.prompt_index].text for sample in singly]
-        return len(singly), as_published(method, batches, texts)[0].spent.nfe
+        return len(singly), as_published(method, batches, texts)[0].nfe
 
-    def __call__(self, cell: Cell) -> tuple[float, int, float | None]:
+    def __call__(self, cell: Cell) -> tuple[float, float, float | None]:
         """Seconds an image, NFE and peak memory."""
         peak = PeakMemory(self.bench.device)
         self._synchronize()
@@ -117,7 +117,7 @@ def measure(cells: Sequence[Cell], bench: Workbench, prompts: Sequence[Prompt], 
     for cell in cells:
         cell.plan.method.attach(bench.generator)
     watch = Stopwatch(bench, prompts, samples, settings.steps)
-    seen: list[list[tuple[float, int, float | None]]] = [[] for _ in cells]
+    seen: list[list[tuple[float, float, float | None]]] = [[] for _ in cells]
     with training_progress() as progress:
         task = progress.add_task("timing", total=(rounds + 1) * len(cells), logs="")
         for _ in range(rounds + 1):
@@ -127,7 +127,7 @@ def measure(cells: Sequence[Cell], bench: Workbench, prompts: Sequence[Prompt], 
     return [_timed(cell, found[1:]) for cell, found in zip(cells, seen, strict=True)]
 
 
-def _timed(cell: Cell, found: Sequence[tuple[float, int, float | None]]) -> Timed:
+def _timed(cell: Cell, found: Sequence[tuple[float, float, float | None]]) -> Timed:
     peaks = [peak for _, _, peak in found if peak is not None]
     return Timed(
         method=cell.plan.settings.method,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -156,6 +157,29 @@ def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
     )
 
 
+def _language_model(run: StoredRun) -> list[str]:
+    """What a run's language model cost, and how often a rewriter failed."""
+    said, method = [], run.settings["method"]
+    calls, tokens = (
+        float(np.mean([record.get(name, 0) for record in run.records]))
+        for name in ("llm_calls", "llm_tokens")
+    )
+    if calls:
+        seconds = np.mean([cost["llm_seconds"] for cost in run.store.costs()])
+        said.append(
+            f"{method}: {calls:.1f} calls of a language model, {tokens:.0f} tokens and {seconds:.2g} of the seconds an "
+            "image; its weights are not among the parameters."
+        )
+    failed = [failure for r in run.records for failure in r.get("method_details", {}).get("failures", ())]
+    if failed:
+        kinds = Counter(failure.split(": ")[1] for failure in failed).most_common()
+        counted = ", ".join(f"{count} × {kind}" for kind, count in kinds)
+        said.append(
+            f"{method}: {len(failed)} rounds of rewriting failed ({counted}); their samples keep the best before."
+        )
+    return said
+
+
 def notes(runs: Sequence[StoredRun]) -> list[str]:
     """What a reader must know to trust the rows: sizes, detectable difference, settings, machine, failures."""
     first = runs[0]
@@ -176,10 +200,12 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
                 printed = f"{smallest * report.scale:.{report.digits[0]}f}"
                 said.append(f"{method} against base: smallest detectable difference {printed} (80% power).")
         if run.settings["method_settings"]:
-            values = ", ".join(f"{name} {value}" for name, value in run.settings["method_settings"].items())
+            given = {name: value for name, value in run.settings["method_settings"].items() if value != ""}
+            values = ", ".join(f"{name} {value}" for name, value in given.items())
             said.append(f"{method}: preset {run.settings['preset']} ({values}).")
         if run.failures:
             said.append(f"{method}: {run.failures} images failed and count as wrong.")
+        said += _language_model(run)
     weights = ", ".join(f"{name} × {weight:g}" for name, weight in first.settings["rewards"].items())
     said.append(f"Reward: {weights}.")
     return said

@@ -129,7 +129,7 @@ def _measured(row: Row, report: Report) -> tuple[Cell, ...]:
         Cell(row.method),
         Cell(_amount(row.params_b)),
         Cell(_amount(row.seconds)),
-        Cell(_number(row.nfe, "g")),
+        Cell(_number(row.nfe, ".4g")),
         cell(row.mean, f".{fine}f", f".{coarse}f", bold=bold),
         *(cell(row.tasks.get(name), f".{coarse}f", f".{coarse}f") for name in report.columns),
         cell(row.delta, f"+.{fine}f", f"+.{fine}f"),

@@ -97,7 +97,7 @@ def _line(record: Mapping[Any, Any]) -> tuple[Cell, ...]:
         Cell(f"{record['seconds']:.3g}", f"[{record['seconds_low']:.3g}, {record['seconds_high']:.3g}]"),
         Cell(f"{record['times_base']:.2f}"),
         Cell(MISSING if pd.isna(record["times_published"]) else f"{record['times_published']:.2f}"),
-        Cell(str(record["nfe"])),
+        Cell(f"{record['nfe']:.4g}"),
         Cell(MISSING if pd.isna(peak) else f"{peak:.0f}"),
     )
 

@@ -27,7 +27,9 @@ def batches(generator: ShapesGenerator, reward: Ensemble) -> Callable[..., Batch
     def make(samples: Sequence[Sample], steps: int = 1) -> Batch:
         prompts = [PROMPTS[sample.prompt_index] for sample in samples]
         condition, texts = generator.encode(prompts), reward.encode(prompts)
-        return Batch(samples, condition, texts, generator, reward, steps, torch.device("cpu"))
+        return Batch(
+            samples, condition, texts, generator, reward, steps, torch.device("cpu"), prompts=prompts
+        )
 
     return make
 

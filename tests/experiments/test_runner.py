@@ -104,6 +104,8 @@ def test_a_record_says_all_of_its_sample(
         alone = workbench.reward.score(stored, workbench.reward.encode([prompt.text]))
         assert record["rewards"] == {"shapes-match": pytest.approx(alone.item(), abs=1e-4)}
         assert (record["nfe"], record["reward_forwards"], record["reward_backwards"]) == (1, 0, 0)
+        assert (record["llm_calls"], record["llm_tokens"]) == (0, 0)
+        assert "method_details" not in record
 
 
 def test_costs_stand_beside_the_records(run: Run, tmp_path: Path) -> None:
@@ -246,6 +248,31 @@ def test_an_image_that_is_not_finite_is_recorded_as_failed(run: Run, tmp_path: P
             assert store.read_image(bad)[3, 4, 0] == 0
         else:
             assert bad == good | {"reward_forwards": 2, "reward_backwards": 3}
+
+
+class Telling(Method):
+    """A method that spends differently on every sample, and says what it did."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __call__(self, batch: Batch) -> Outcome:
+        outcome = Base(Base.presets["paper"])(batch)
+        spent = [
+            Spent(nfe=sample.seed, llm_calls=2, llm_tokens=sample.prompt_index, llm_seconds=0.5)
+            for sample in batch.samples
+        ]
+        return Outcome(outcome.images, spent, [{"prompt": prompt} for prompt in batch.prompts])
+
+
+def test_what_a_sample_cost_and_how_it_was_made_is_its_own(run: Run, tmp_path: Path) -> None:
+    store, _ = run(tmp_path, Telling())
+    for record, cost in zip(store.records(), store.costs(), strict=True):
+        assert record["nfe"] == record["seed"]
+        assert (record["llm_calls"], record["llm_tokens"]) == (2, record["prompt_index"])
+        assert record["method_details"] == {"prompt": record["prompt"]}
+        assert cost["llm_seconds"] == 0.5
+        assert "llm_seconds" not in record  # records are the same however often a run is repeated
 
 
 class Unbounded(Redness):

@@ -274,6 +274,28 @@ def test_notes_name_all_that_a_reader_must_know(store: Store) -> None:
     assert not any(note.startswith("base:") for note in said)
 
 
+def test_notes_count_what_a_language_model_cost_and_its_failures(store: Store) -> None:
+    run = store("po", {"colors": [[1, 0]], "position": [[1, 0]]}, method="prompt-optimization")
+    records, costs = run.store.records(), run.store.costs()
+    for number, (record, cost) in enumerate(zip(records, costs, strict=True)):
+        failures = ["round 2: timeout: no answer within 1 s", "round 9: refusal: no"][: number % 3]
+        record |= {"llm_calls": 10, "llm_tokens": 100 * number, "method_details": {"failures": failures}}
+        cost["llm_seconds"] = 1.0 + number
+    for piece in range(2):
+        rows = slice(2 * piece, 2 * piece + 2)
+        run.store.write_piece(piece, records[rows], costs[rows])
+    said = notes([StoredRun(run.store)])
+    assert (
+        "prompt-optimization: 10.0 calls of a language model, 150 tokens and 2.5 of the seconds an image; its "
+        "weights are not among the parameters."
+    ) in said
+    assert (
+        "prompt-optimization: 3 rounds of rewriting failed (2 × timeout, 1 × refusal); their samples keep the best "
+        "before."
+    ) in said
+    assert not any("language model" in note or "rewriting" in note for note in notes([store("base")]))
+
+
 def test_the_written_table_is_that_of_the_newest_comparable_runs(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,96 @@
+"""`hn bench geneval --model sana`: the paper's generator, adapter, rewards and judges, all tiny, from a hub cache."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import open_clip
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
+
+from benchmarks.geneval import detector, sources
+from benchmarks.geneval.colors import ARCHITECTURE
+from hypernoise.noise.adapters import LoraSettings
+from hypernoise.noise.hypernetwork import NoiseHypernetwork
+from hypernoise.registry import find
+from hypernoise.rewards.imagereward import ImageReward
+from hypernoise.rewards.open_clip_reward import OpenClipReward
+
+sys.path += [str(Path(__file__).parent / room) for room in ("generators", "rewards")]
+import hub_cache
+import tiny_rewards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+COLORS = {
+    "embed_dim": 16,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1},
+}
+
+
+def _lay_out_judges(cache: Path) -> None:
+    backbone = SwinConfig(
+        image_size=32, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=2,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = Mask2FormerConfig(
+        backbone_config=backbone, feature_size=32, mask_feature_size=32, hidden_dim=32, num_queries=6,
+        encoder_feedforward_dim=16, dim_feedforward=16, encoder_layers=1, decoder_layers=2,
+        num_attention_heads=2, num_labels=80,
+    )  # fmt: skip
+    place = hub_cache.snapshot(cache, sources.DETECTOR.repo)
+    Mask2FormerForUniversalSegmentation(config).save_pretrained(place)
+    colors = open_clip.create_model(ARCHITECTURE, load_weights=False).state_dict()
+    place = hub_cache.snapshot(cache, sources.COLOR_CLASSIFIER.repo)
+    save_file(colors, place / sources.COLOR_CLASSIFIER.files[0])
+
+
+def _lay_out_adapter(cache: Path) -> None:
+    generator = find("model", "sana").load(torch.device("cpu"))
+    network = NoiseHypernetwork.new(generator, LoraSettings(rank=2, alpha=4), seed=0)
+    torch.nn.init.normal_(network.adapter.parameters["proj_out.lora_B.weight"])
+    network.adapter.save(hub_cache.snapshot(cache, type(generator).adapters["hypernoise"]), {})
+
+
+@pytest.fixture
+def _everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, ARCHITECTURE, COLORS)
+    monkeypatch.setattr(detector, "SIDE", 64)
+    monkeypatch.setattr(OpenClipReward, "architecture", tiny_rewards.TinyClip.architecture)
+    monkeypatch.setattr(ImageReward, "vision", tiny_rewards.TinyImageReward.vision)
+    cache = tmp_path / "hub"
+    cache.mkdir()
+    torch.manual_seed(0)
+    place = "Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers"
+    hub_cache.add(cache, place, hub_cache.sana(), sharded=["text_encoder"])
+    tiny_rewards.lay_out(cache)
+    _lay_out_judges(cache)
+    with hub_cache.offline(cache):
+        _lay_out_adapter(cache)
+        yield
+
+
+@pytest.mark.usefixtures("_everything")
+def test_the_sentence_that_a_user_types(hn: Callable[..., list[str]], tmp_path: Path) -> None:
+    methods = [word for name in ("base", "hypernoise", "best-of-n", "reno") for word in ("--method", name)]
+    changes = ["--set", "best-of-n.n=2", "--set", "reno.iterations=2"]
+    words = ["--limit", 2, "--seeds", 1, "--device", "cpu", "--results", tmp_path]
+    hn("bench", "geneval", "--model", "sana", *methods, *changes, *words)
+    frame = pd.read_csv(tmp_path / "sana" / "table1.csv")
+    assert dict(zip(frame["method"], frame["nfe"], strict=True)) == {
+        "base": 1, "hypernoise": 2, "best-of-n": 2, "reno": 2,
+    }  # fmt: skip
+    assert frame["mean"].between(0, 1).all()
+    text = (tmp_path / "sana" / "table1.md").read_text().replace("\\", "")
+    assert "### Measured here" in text
+    assert "### Paper (reference, not measured here)" in text
+    assert "facebook/mask2former-swin-small-coco-instance" in text
+    assert "Reward: hps × 5, imagereward × 1, clip × 0.01, pickscore × 0.05." in text
