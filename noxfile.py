@@ -30,19 +30,9 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def quickstart(session: nox.Session) -> None:
-    """The main job: benchmark four methods on the embedded world and print Table 1 (about 10 minutes)."""
+    """The main job: Table 1, five methods on the embedded world, and a contact sheet (about 10 minutes)."""
     install(session)
-    methods = [
-        "--method",
-        "base",
-        "--method",
-        "hypernoise",
-        "--method",
-        "best-of-n",
-        "--method",
-        "reno:shapes",
-    ]
-    session.run("hn", "bench", "geneval", "--model", "shapes", *methods, "--seeds", "4", *session.posargs)
+    session.run("hn", "reproduce", "table1", "--model", "shapes", *session.posargs)
     session.run("hn", "show", "shapes-base", "--prompts", "6")
 
 

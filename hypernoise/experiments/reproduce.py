@@ -67,8 +67,9 @@ class Setting:
 
 
 def _table1(setting: Setting, results: Path) -> None:
-    reno = "reno:shapes" if setting.model == "shapes" else "reno"
-    run_bench(setting.request(["base", "hypernoise", "best-of-n", reno], steps=None), results)
+    own = ":shapes" if setting.model == "shapes" else ""
+    methods = ["base", "hypernoise", f"prompt-optimization{own}", "best-of-n", f"reno{own}"]
+    run_bench(setting.request(methods, steps=None), results)
 
 
 def _by_steps(benchmark: str, steps: Sequence[int]) -> Callable[[Setting, Path], None]:
@@ -179,7 +180,7 @@ class Claim:
 
 
 CLAIMS = {
-    "table1": Claim("GenEval of base, HyperNoise, Best-of-N and ReNO", _table1),
+    "table1": Claim("GenEval of base, HyperNoise, prompt optimization, Best-of-N and ReNO", _table1),
     "table5": Claim(
         "T2I-CompBench of base and HyperNoise at 1, 2 and 4 steps", _by_steps("t2i-compbench", (1, 2, 4))
     ),
