@@ -79,6 +79,7 @@ class Workbench:
 class _Made:
     """What one batch became: pixels uint8 [B, H, W, 3], and what is known of each image, or of all of them."""
 
+    samples: Sequence[Sample]
     pixels: np.ndarray
     finite: list[bool]
     rewards: list[dict[str, float | None]]
@@ -115,7 +116,30 @@ def _make(
     pixels = to_pixels(outcome.images)
     finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
     facts = [outcome.made(row) for row in range(len(samples))]
-    return _Made(pixels, finite, _reward_values(bench, batch, pixels), facts, seconds, megabytes)
+    return _Made(samples, pixels, finite, _reward_values(bench, batch, pixels), facts, seconds, megabytes)
+
+
+def _made_in_parts(
+    samples: Sequence[Sample], method: Method, bench: Workbench, prompts: Mapping[int, Prompt], steps: int
+) -> list[_Made]:
+    """One batch, or its halves where it does not fit in memory, and their halves.
+
+    Raises:
+        HnError: if a single image does not fit.
+    """
+    try:
+        return [_make(samples, method, bench, prompts, steps)]
+    except torch.OutOfMemoryError:
+        if len(samples) == 1:
+            raise HnError(
+                f"One image of {bench.model} by {method.name} does not fit in the memory of {bench.device}; "
+                "`hn models` says what a model needs."
+            ) from None
+    if bench.device.type == "cuda":
+        torch.cuda.empty_cache()
+    middle = len(samples) // 2
+    halves = samples[:middle], samples[middle:]
+    return [made for half in halves for made in _made_in_parts(half, method, bench, prompts, steps)]
 
 
 def _judged(bench: Workbench, made: Sequence[_Made], prompts: Sequence[Prompt]) -> list[Judged]:
@@ -139,11 +163,17 @@ def _do_piece(
     """Make a piece's images, `batch` at once, judge them all together, and store them."""
     starts = range(0, len(piece.samples), settings.batch)
     batches = [piece.samples[start : start + settings.batch] for start in starts]
-    made = [_make(samples, method, bench, prompts, settings.steps) for samples in batches]
+    made = [
+        part
+        for samples in batches
+        for part in _made_in_parts(samples, method, bench, prompts, settings.steps)
+    ]
     verdicts = iter(_judged(bench, made, [prompts[sample.prompt_index] for sample in piece.samples]))
     records, costs = [], []
-    for samples, part in zip(batches, made, strict=True):
-        for sample, image, rewards, facts in zip(samples, part.pixels, part.rewards, part.facts, strict=True):
+    for part in made:
+        for sample, image, rewards, facts in zip(
+            part.samples, part.pixels, part.rewards, part.facts, strict=True
+        ):
             prompt = prompts[sample.prompt_index]
             digest = store.write_image(sample.prompt_index, sample.seed, image)
             key = {"prompt_index": sample.prompt_index, "seed": sample.seed}
@@ -154,7 +184,7 @@ def _do_piece(
                 | facts
                 | asdict(next(verdicts))
             )
-            costs.append(key | cost | {"peak_memory_mb": part.megabytes, "batch": len(samples)})
+            costs.append(key | cost | {"peak_memory_mb": part.megabytes, "batch": len(part.samples)})
     store.write_piece(piece.number, records, costs)
 
 

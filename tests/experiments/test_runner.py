@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -65,6 +65,20 @@ class Failing(Method):
             if sample.seed == 1:
                 outcome.images[row, 0, 3, 4] = self.value
         return replace(outcome, spent=Spent(nfe=1, reward_forwards=2, reward_backwards=3))
+
+
+class Hungry(Method):
+    """A method that needs more memory than there is for batches above a size."""
+
+    name: ClassVar[str] = "base"
+
+    def __init__(self, largest: int) -> None:
+        self.largest = largest
+
+    def __call__(self, batch: Batch) -> Outcome:
+        if len(batch.samples) > self.largest:
+            raise torch.OutOfMemoryError
+        return Base(Base.presets["paper"])(batch)
 
 
 @pytest.fixture
@@ -326,3 +340,20 @@ def test_pixels_are_rounded_clamped_and_finite() -> None:
     assert pixels.dtype == np.uint8
     assert pixels.shape == (2, 3, 3, 3)
     assert pixels[1, :, :, 2].flatten().tolist() == [0, 255, 128, 255, 0, 100, 0, 0, 0]
+
+
+def test_a_batch_that_does_not_fit_in_memory_is_done_in_halves(run: Run, tmp_path: Path) -> None:
+    whole, told = run(tmp_path / "whole")
+    parts, _ = run(tmp_path / "parts", Hungry(1))
+    assert [record["image_sha256"] for record in parts.records()] == [
+        record["image_sha256"] for record in whole.records()
+    ]
+    assert {cost["batch"] for cost in parts.costs()} == {1}
+    assert {cost["batch"] for cost in whole.costs()} == {4, 2}
+    assert sum(told) == len(parts.records())
+
+
+def test_an_image_that_does_not_fit_in_memory_is_said_in_a_sentence(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(HnError, match="One image of shapes by base does not fit in the memory of cpu"):
+        run(tmp_path / "run", Hungry(0))
+    assert RunStore(tmp_path / "run").records() == []

@@ -37,7 +37,9 @@ def _judged(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(images) == len(prompts)
         return [Judged(1.0, "right")] * len(images)
 
-    monkeypatch.setattr(find("benchmark", "geneval"), "judge", lambda *_: judge)
+    geneval = find("benchmark", "geneval")
+    monkeypatch.setattr(geneval, "judge", lambda *_: judge)
+    monkeypatch.setattr(geneval, "identity", lambda *_: {})
 
 
 def records(results: Path, model: str) -> dict[str, dict[str, Any]]:
