@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from transformers import BertTokenizer, BlipForQuestionAnswering
 
+from benchmarks.pretrained import load_whole
 from benchmarks.sources import BLIP_VQA
 from hypernoise.batches import in_equal_batches
 
@@ -53,11 +54,8 @@ class BlipVqa:
         Raises:
             HnError: if they cannot be had.
         """
-        folder = BLIP_VQA.fetch()
-        model = BlipForQuestionAnswering.from_pretrained(
-            folder, use_safetensors=False, weights_only=True, local_files_only=True, dtype=torch.float32
-        )
-        return cls(model, BertTokenizer.from_pretrained(folder, local_files_only=True), device)
+        model = load_whole(BlipForQuestionAnswering, BLIP_VQA, use_safetensors=False, weights_only=True)
+        return cls(model, BertTokenizer.from_pretrained(BLIP_VQA.fetch(), local_files_only=True), device)
 
     def __call__(
         self, images: Sequence[NDArray[np.uint8]], questions: Sequence[Sequence[str]]

@@ -8,6 +8,7 @@ import torch
 from transformers import BitImageProcessor, Dinov2Model
 
 from benchmarks.diversity.sources import DINO
+from benchmarks.pretrained import load_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +36,7 @@ class Dino:
         Raises:
             HnError: if they cannot be had.
         """
-        model = Dinov2Model.from_pretrained(
-            DINO.fetch(), use_safetensors=True, local_files_only=True, dtype=torch.float32
-        )
-        return cls(model, device)
+        return cls(load_whole(Dinov2Model, DINO, use_safetensors=True), device)
 
     @torch.no_grad()
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:

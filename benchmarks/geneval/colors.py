@@ -21,6 +21,7 @@ from benchmarks.geneval.prompts import COLORS
 from benchmarks.geneval.sources import COLOR_CLASSIFIER
 from hypernoise.batches import in_equal_batches
 from hypernoise.errors import HnError
+from hypernoise.rewards.checkpoints import fill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,13 +57,13 @@ class ColorClassifier:
         """The published weights.
 
         Raises:
-            HnError: if they cannot be had, or the architecture lacks QuickGELU.
+            HnError: if they cannot be had or are not whole, or the architecture lacks QuickGELU.
         """
-        if not (open_clip.get_model_config(architecture) or {}).get("quick_gelu"):
+        config = open_clip.get_model_config(architecture) or {}
+        if not config.get("quick_gelu"):
             raise HnError(f"{architecture} has no QuickGELU, with which {COLOR_CLASSIFIER.repo} was trained.")
-        model = open_clip.create_model(architecture, load_weights=False)
-        model.load_state_dict(load_file(COLOR_CLASSIFIER.fetch() / COLOR_CLASSIFIER.files[0]))
-        return cls(model, architecture, device)
+        path = COLOR_CLASSIFIER.fetch() / COLOR_CLASSIFIER.files[0]
+        return cls(fill(open_clip.CLIP(**config), load_file(path), path), architecture, device)
 
     def __call__(self, crops: Sequence[Image.Image], names: Sequence[str]) -> list[str]:
         """The color of each crop, which shows an object of the class beside it."""

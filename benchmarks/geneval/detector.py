@@ -18,6 +18,7 @@ from transformers import Mask2FormerForUniversalSegmentation, Mask2FormerImagePr
 
 from benchmarks.geneval.coco_names import COCO_NAMES
 from benchmarks.geneval.sources import DETECTOR
+from benchmarks.pretrained import load_whole
 from hypernoise.batches import in_equal_batches
 from hypernoise.errors import HnError
 
@@ -60,10 +61,7 @@ class Detector:
         Raises:
             HnError: if they cannot be had or know other classes than COCO's.
         """
-        folder = DETECTOR.fetch()
-        model = Mask2FormerForUniversalSegmentation.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
-        )
+        model = load_whole(Mask2FormerForUniversalSegmentation, DETECTOR, use_safetensors=True)
         if model.config.num_labels != len(COCO_NAMES):
             raise HnError(f"{DETECTOR.repo} knows {model.config.num_labels} classes instead of COCO's 80.")
         return cls(model, device, batch=8 if device.type == "cuda" else 1)

@@ -64,7 +64,8 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def classifier(tiny_clip: str) -> ColorClassifier:
     torch.manual_seed(1)
-    return ColorClassifier(open_clip.create_model(tiny_clip, load_weights=False), tiny_clip, CPU, batch=4)
+    network = open_clip.CLIP(**open_clip.get_model_config(tiny_clip))
+    return ColorClassifier(network, tiny_clip, CPU, batch=4)
 
 
 def pictures(count: int, size: tuple[int, int] = (32, 32)) -> list[np.ndarray]:
@@ -261,6 +262,25 @@ def test_missing_weights_are_told_before_anything_is_made(hub: Callable[[str], P
         HnError, match=r"mask2former-swin-small-coco-instance is not complete .* HF_HUB_OFFLINE"
     ):
         GenEval().identity("coco")
+
+
+def test_a_file_that_lacks_weights_is_refused(
+    hub: Callable[[str], Path], mask2former: Mask2FormerForUniversalSegmentation, classifier: ColorClassifier
+) -> None:
+    """Transformers alone would start what is missing at random."""
+    state = dict(mask2former.state_dict())
+    state.pop("class_predictor.bias")
+    mask2former.save_pretrained(hub(sources.DETECTOR.repo), state_dict=state)
+    with pytest.raises(
+        HnError, match=r"mask2former.* lacks 1 weights, such as 'class_predictor.bias': delete "
+    ):
+        Detector.load(CPU)
+    place = hub(sources.COLOR_CLASSIFIER.repo) / "open_clip_model.safetensors"
+    colors = dict(classifier.model.state_dict())
+    colors.pop("visual.proj")
+    save_file(colors, place)
+    with pytest.raises(HnError, match=r"does not hold the weights of this model .*'visual.proj'"):
+        ColorClassifier.load(CPU, TINY)
 
 
 def test_an_architecture_without_quickgelu_is_refused() -> None:

@@ -1,0 +1,33 @@
+"""Networks of transformers with published weights, whole or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hypernoise.errors import HnError
+
+if TYPE_CHECKING:
+    from hypernoise.hub import HubFiles
+
+
+def load_whole(kind: Any, source: HubFiles, **options: Any) -> Any:
+    """A network of the class `kind` in float32; `options` say how its file is read.
+
+    transformers starts a weight that the file lacks at random and merely says so in its log.
+
+    Raises:
+        HnError: if the weights cannot be had, or one is missing.
+    """
+    folder = source.fetch()
+    model, report = kind.from_pretrained(
+        folder, local_files_only=True, dtype=torch.float32, output_loading_info=True, **options
+    )
+    missing = {name for name, _ in model.named_parameters()} & set(report["missing_keys"])
+    if missing:
+        raise HnError(
+            f"{source.repo} in {folder} lacks {len(missing)} weights, such as {min(missing)!r}: "
+            f"delete {folder.parents[1]} and give the same command again, which downloads it anew."
+        )
+    return model
