@@ -185,6 +185,25 @@ def show(
     show_run(run, prompts, seed, results)
 
 
+@app.command(epilog="Example: `hn report --world shapes`")
+def report(
+    world: Annotated[str, typer.Option(help="The model whose runs to show, or shapes.")] = "shapes",
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="File to write.", dir_okay=False, show_default="results/<world>/report.html"),
+    ] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Write one HTML page that opens from disk: tables, figures, and every image of the methods side by side.
+
+    It shows the runs that `hn table` takes. Images larger than 256 pixels become thumbnails, and a gallery larger
+    than 30 MB shows fewer prompts, taken from the tasks in turn; the page and the command say so.
+    """
+    from hypernoise.report.page import write_report  # noqa: PLC0415
+
+    write_report(world, results, output)
+
+
 @app.command("ls", epilog="Example: `hn ls methods`")
 def ls(
     what: Annotated[str, typer.Argument(help="models, methods, rewards, benchmarks, prompts or runs.")],

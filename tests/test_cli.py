@@ -47,6 +47,7 @@ def test_there_are_these_commands() -> None:
         "bench",
         "table",
         "show",
+        "report",
         "ls",
         "prompts",
         "reproduce",

@@ -50,13 +50,7 @@ def write_table(number: int, world: str, results: Path) -> None:
         raise HnError(
             f"hn table writes Table 1, not {number}; `hn reproduce --list` names the other tables that can be made."
         )
-    runs = [run for run in from_runs.stored_runs(results) if run.settings["model"] == world]
-    if not runs:
-        raise HnError(
-            f"There is no finished run of {world!r} below {results / 'runs'}; "
-            f"make one with `hn bench geneval --model {world}`."
-        )
-    publish(from_runs.comparable(runs, runs[0]), results, Console())
+    publish(from_runs.newest_comparable(results, world), results, Console())
 
 
 def show_run(name: str, rows: int, seed: int, results: Path) -> None:

@@ -1,0 +1,96 @@
+"""Writes the report: a template filled with tables, figures and the gallery's data, and nothing fetched from anywhere.
+
+Every text of a user reaches the page escaped: in tables and captions by `html.escape`, in the gallery as JSON that its
+script inserts as text. The page's content security policy allows this script and this style sheet alone, by their
+hashes, and no network.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from hypernoise.files import write_atomically
+from hypernoise.report.figures import kept_figures, trade_off
+from hypernoise.report.gallery import gallery
+from hypernoise.tables import from_runs
+from hypernoise.tables.html import html, inline
+from hypernoise.tables.reference import paper_rows
+from hypernoise.tables.render import EMBEDDED, arrange, is_embedded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hypernoise.report.figures import Figure
+    from hypernoise.tables.render import Sheet
+
+
+ONE_DRAWING = 1000
+"""Pixels; a figure that is broader has several panels and takes the page's whole width."""
+
+
+def write_report(world: str, results: Path, output: Path | None) -> None:
+    """`hn report`: the newest comparable runs of a world.
+
+    Raises:
+        HnError: if there is no finished run of that world, one is damaged, or the page cannot be written.
+    """
+    runs = from_runs.newest_comparable(results, world)
+    rows = from_runs.rows(runs)
+    sheet = arrange(rows, paper_rows(1), from_runs.notes(runs))
+    figures = [trade_off(rows), *kept_figures(results / world)]
+    shown = gallery(runs)
+    path = output or results / world / "report.html"
+    content = page(world, [sheet], figures, shown)
+    write_atomically(path, content)
+    console = Console(highlight=False, soft_wrap=True)
+    for remark in shown["remarks"]:
+        console.print(remark, markup=False)
+    console.print(f"Written to {path} ({len(content) / 1e6:.1f} MB)", style="dim", markup=False)
+
+
+def page(world: str, sheets: Sequence[Sheet], figures: Sequence[Figure], shown: dict[str, Any]) -> bytes:
+    """The whole page."""
+    style, script = _file("page.css"), _file("page.js")
+    text = Template(_file("page.html")).substitute(
+        world=inline(EMBEDDED if is_embedded(world) else world),
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        tables="\n".join(f"<div class=wide tabindex=0>{html(sheet)}</div>" for sheet in sheets),
+        figures="\n".join(map(_figure, figures)),
+        data=embedded_json(shown),
+    )
+    return text.encode(errors="replace")
+
+
+def embedded_json(data: dict[str, Any]) -> str:
+    """JSON that no HTML parser takes for anything but text: pure ASCII, without `<`."""
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _file(name: str) -> str:
+    return (files("hypernoise.report") / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _figure(figure: Figure) -> str:
+    image = f"data:image/png;base64,{base64.b64encode(figure.png).decode()}"
+    width, height = figure.size
+    kind = " class=broad" if width > ONE_DRAWING else ""
+    return (
+        f'<figure{kind}><img src="{image}" alt="{escape(figure.description)}" width={width} height={height}>'
+        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
+    )
