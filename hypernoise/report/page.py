@@ -66,7 +66,7 @@ def page(world: str, sheets: Sequence[Sheet], figures: Sequence[Figure], shown: 
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        tables="\n".join(f"<div class=wide tabindex=0>{html(sheet)}</div>" for sheet in sheets),
+        tables="\n".join(f'<div class="wide" tabindex="0">{html(sheet)}</div>' for sheet in sheets),
         figures="\n".join(map(_figure, figures)),
         data=embedded_json(shown),
     )
@@ -89,8 +89,8 @@ def _hash(text: str) -> str:
 def _figure(figure: Figure) -> str:
     image = f"data:image/png;base64,{base64.b64encode(figure.png).decode()}"
     width, height = figure.size
-    kind = " class=broad" if width > ONE_DRAWING else ""
+    kind = ' class="broad"' if width > ONE_DRAWING else ""
     return (
-        f'<figure{kind}><img src="{image}" alt="{escape(figure.description)}" width={width} height={height}>'
+        f'<figure{kind}><img src="{image}" alt="{escape(figure.description)}" width="{width}" height="{height}">'
         f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
     )

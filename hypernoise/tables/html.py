@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 def html(sheet: Sheet) -> str:
     """Write the sheet with its intervals and notes; what the paper printed has the class `quoted`."""
-    head = "".join(f"<th{_align(column)} scope=col>{escape(column.heading)}</th>" for column in sheet.columns)
+    head = "".join(
+        f'<th{_align(column)} scope="col">{escape(column.heading)}</th>' for column in sheet.columns
+    )
     body = "\n".join(_section(sheet, section) for section in sheet.sections)
     notes = [f"<li>{inline(note)}</li>" for note in sheet.notes]
     notes += [
@@ -20,7 +22,7 @@ def html(sheet: Sheet) -> str:
     ]
     return (
         f"<table>\n<caption>{escape(sheet.title)}</caption>\n<thead><tr>{head}</tr></thead>\n{body}\n</table>\n"
-        f"<ul class=notes>\n{chr(10).join(notes)}\n</ul>"
+        f'<ul class="notes">\n{chr(10).join(notes)}\n</ul>'
     )
 
 
@@ -30,8 +32,8 @@ def inline(text: str) -> str:
 
 
 def _section(sheet: Sheet, section: Section) -> str:
-    kind = " class=quoted" if section.quoted else ""
-    heading = f"<tr><th colspan={len(sheet.columns)} scope=rowgroup>{inline(section.heading)}</th></tr>"
+    kind = ' class="quoted"' if section.quoted else ""
+    heading = f'<tr><th colspan="{len(sheet.columns)}" scope="rowgroup">{inline(section.heading)}</th></tr>'
     lines = "\n".join(_line(sheet.columns, line) for line in section.lines)
     return f"<tbody{kind}>\n{heading}\n{lines}\n</tbody>"
 
@@ -42,7 +44,7 @@ def _line(columns: tuple[Column, ...], line: tuple[Cell, ...]) -> str:
 
 
 def _align(column: Column) -> str:
-    return " class=number" if column.numeric else ""
+    return ' class="number"' if column.numeric else ""
 
 
 def _cell(cell: Cell) -> str:

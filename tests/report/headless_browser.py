@@ -50,7 +50,7 @@ class Browser:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
-        self.window(1280, 900)
+        self.window()
 
     def close(self) -> None:
         """End the browser."""
@@ -107,8 +107,8 @@ class Browser:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **extra)
         self.run(DRAWN)
 
-    def window(self, width: int, height: int, scheme: str = "light") -> None:
-        """Set the size of the page and whether its user prefers light or dark."""
+    def window(self, width: int = 1280, height: int = 6000, scheme: str = "light") -> None:
+        """Set the window's size, at first so high that a small page is all in sight, and whether light is preferred."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
