@@ -15,7 +15,7 @@ const choices = ["search", "task", "method", "verdict", "order"].map(byId);
 
 const searchable = new Map(gallery.rows.map((row) => [row, row.prompt.toLowerCase()]));
 let rows = []; // those that the controls choose, in their order
-let viewed = null; // {row, column} in the viewer
+let viewed = null; // {place, column} in the viewer
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);

@@ -24,6 +24,7 @@ from hypernoise.tables import from_runs
 from hypernoise.tables.html import html, inline
 from hypernoise.tables.reference import paper_rows
 from hypernoise.tables.render import EMBEDDED, arrange, is_embedded
+from hypernoise.tables.sweep import steps_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +44,16 @@ def write_report(world: str, results: Path, output: Path | None) -> None:
     Raises:
         HnError: if there is no finished run of that world, one is damaged, or the page cannot be written.
     """
-    runs = from_runs.newest_comparable(results, world)
+    stored = from_runs.world_runs(results, world)
+    runs = from_runs.comparable(stored, stored[0])
     rows = from_runs.rows(runs)
-    sheet = arrange(rows, paper_rows(1), from_runs.notes(runs))
+    sheets = [arrange(rows, paper_rows(1), from_runs.notes(runs))]
+    if len(groups := from_runs.by_steps(stored, stored[0])) > 1:
+        sheets.append(steps_sweep(groups).sheet())
     figures = [trade_off(rows), *kept_figures(results / world)]
     shown = gallery(runs)
     path = output or results / world / "report.html"
-    content = page(world, [sheet], figures, shown)
+    content = page(world, sheets, figures, shown)
     write_atomically(path, content)
     console = Console(highlight=False, soft_wrap=True)
     for remark in shown["remarks"]:

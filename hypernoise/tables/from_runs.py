@@ -122,8 +122,8 @@ def comparable(runs: Sequence[StoredRun], reference: StoredRun) -> list[StoredRu
     return [newest[method] for method in sorted(newest, key=lambda m: (known.get(m, len(known)), m))]
 
 
-def newest_comparable(results: Path, world: str) -> list[StoredRun]:
-    """The newest run of a world with the other methods' runs that are comparable to it.
+def world_runs(results: Path, world: str) -> list[StoredRun]:
+    """All finished runs of a world, the newest first.
 
     Raises:
         HnError: if there is no finished run of that world.
@@ -134,7 +134,16 @@ def newest_comparable(results: Path, world: str) -> list[StoredRun]:
             f"There is no finished run of {world!r} below {results / 'runs'}; "
             f"make one with `hn bench geneval --model {world}`."
         )
-    return comparable(runs, runs[0])
+    return runs
+
+
+def by_steps(runs: Sequence[StoredRun], reference: StoredRun) -> list[list[StoredRun]]:
+    """Comparable runs for each number of steps, fewest first; in all else they are as `reference`."""
+    newest: dict[int, StoredRun] = {}
+    for run in runs:
+        if run.conditions | {"steps": None} == reference.conditions | {"steps": None}:
+            newest.setdefault(run.settings["steps"], run)
+    return [comparable(runs, newest[steps]) for steps in sorted(newest)]
 
 
 def _estimate(estimate: statistics.Estimate) -> Estimate:

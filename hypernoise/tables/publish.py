@@ -50,7 +50,8 @@ def write_table(number: int, world: str, results: Path) -> None:
         raise HnError(
             f"hn table writes Table 1, not {number}; `hn reproduce --list` names the other tables that can be made."
         )
-    publish(from_runs.newest_comparable(results, world), results, Console())
+    runs = from_runs.world_runs(results, world)
+    publish(from_runs.comparable(runs, runs[0]), results, Console())
 
 
 def show_run(name: str, rows: int, seed: int, results: Path) -> None:

@@ -47,10 +47,16 @@ def _record(method: str, index: int, seed: int, text: str, digest: str) -> dict[
 
 
 def store_run(
-    results: Path, method: str, texts: Sequence[str] = PROMPTS, side: int = 8, *, rewards: bool = True
+    results: Path,
+    method: str,
+    texts: Sequence[str] = PROMPTS,
+    side: int = 8,
+    *,
+    steps: int = 1,
+    rewards: bool = True,
 ) -> StoredRun:
-    """A finished run of six prompts and two seeds; its image of prompt 0 is black, the next ones brighter."""
-    store = RunStore(results / "runs" / f"shapes-{method}-geneval-shapes-0123456789")
+    """A finished run of six prompts and two seeds; fewer steps are newer. Images get brighter by prompt."""
+    store = RunStore(results / "runs" / f"shapes-{method}-geneval-shapes-{steps:010x}")
     settings = {
         "model": "shapes",
         "method": method,
@@ -62,13 +68,19 @@ def store_run(
         "prompts_sha256": "0" * 64,
         "first_seed": 0,
         "seeds": SEEDS,
-        "steps": 1,
+        "steps": steps,
         "rewards": {"likes": 2.0, "size": 1.0},
         "batch": 4,
     }
     machine = {"processor": "a processor", "threads": 1, "device": "cpu"}
     store.write_manifest(
-        {"run": store.folder.name, "settings": settings, "parameters": 10, "machine": machine, "started": ""}
+        {
+            "run": store.folder.name,
+            "settings": settings,
+            "parameters": 10,
+            "machine": machine,
+            "started": f"{9 - steps}",
+        }
     )
     records, costs = [], []
     for index, text in enumerate(texts):

@@ -78,6 +78,25 @@ def test_the_page_holds_the_table_its_notes_and_the_paper_s_rows(written: str) -
     assert "a laboratory, not the paper&#x27;s models" in written
 
 
+def test_runs_of_other_numbers_of_steps_make_table_8(runs: list[StoredRun], tmp_path: Path) -> None:
+    del runs
+    for method in ("base", "hypernoise"):
+        store_run(tmp_path, method, steps=4)
+    write_report("shapes", tmp_path, None)
+    text = (tmp_path / "shapes" / "report.html").read_text()
+    one, eight = re.findall("<table>.*?</table>", text, re.DOTALL)
+    assert "<caption>GenEval (Table 1)</caption>" in one
+    assert "<caption>GenEval by number of steps (Tables 2 and 8)</caption>" in eight
+    ours = re.findall(r'<tr><td>shapes</td><td class="number">(\d)</td><td>(.*?)</td>', eight)
+    assert ours == [
+        ("1", "base"),
+        ("1", "hypernoise"),
+        ("1", "best-of-n"),
+        ("4", "base"),
+        ("4", "hypernoise"),
+    ]
+
+
 def test_every_image_has_words(written: str) -> None:
     alts = re.findall(r'<img src="[^"]*" alt="([^"]*)"', written)
     assert len(alts) == written.count("<img ")
