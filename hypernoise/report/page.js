@@ -5,6 +5,7 @@
 const FILL_AHEAD = "800px"; // rows nearer to the window than this hold their images
 const PRINTED = 60; // rows that go on paper
 const ALT_LENGTH = 160; // characters of a prompt in an alternative text
+const FAINTEST = 0.4; // opacity of a detection without any confidence
 const SVG = "http://www.w3.org/2000/svg";
 
 const gallery = JSON.parse(document.getElementById("data").textContent);
@@ -24,8 +25,12 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+function decimal(number) {
+  return number.toFixed(2).replace("-", "−");
+}
+
 function signed(number) {
-  return (number < 0 ? "−" : "+") + Math.abs(number).toFixed(2);
+  return (number < 0 ? "" : "+") + decimal(number);
 }
 
 function verdict(tile) {
@@ -170,7 +175,7 @@ function rewardLines(row, column) {
       "tr",
       {},
       element("th", { scope: "row" }, name),
-      element("td", { class: "number" }, value === null ? "not finite" : value.toFixed(2)),
+      element("td", { class: "number" }, value === null ? "not finite" : decimal(value)),
       element("td", { class: "number" }, known ? signed(value - before) : "–"),
     );
   });
@@ -188,8 +193,9 @@ function detectionLines(tile) {
 function boxes(tile) {
   const drawing = document.createElementNS(SVG, "svg");
   drawing.setAttribute("viewBox", `0 0 ${gallery.width} ${gallery.height}`);
+  drawing.setAttribute("preserveAspectRatio", "xMinYMid"); // as the image below it lies
   drawing.setAttribute("aria-hidden", "true");
-  drawing.append(...tile.detections.flatMap(box));
+  drawing.append(...tile.detections.map(box));
   return drawing;
 }
 
@@ -200,7 +206,9 @@ function box(detection) {
   const frame = shape("rect", { x: left, y: top, width: right - left, height: bottom - top });
   const label = shape("text", { x: left, y: above ? top - size / 4 : bottom + size, "font-size": size });
   label.textContent = `${named(detection)} ${detection.score.toFixed(2)}`;
-  return [frame, label];
+  const both = shape("g", { opacity: FAINTEST + (1 - FAINTEST) * detection.score });
+  both.append(frame, label);
+  return both;
 }
 
 function shape(tag, attributes) {
@@ -263,7 +271,7 @@ function recall() {
   const hidden = (told.get("hidden") ?? "").split(",");
   byId("shown").querySelectorAll("input").forEach((box) => (box.checked = !hidden.includes(box.value)));
   update();
-  if (holdsChoices()) byId("gallery").scrollIntoView();
+  if (holdsChoices()) byId("gallery").scrollIntoView({ behavior: "instant" });
 }
 
 // Paper holds the first rows, all filled

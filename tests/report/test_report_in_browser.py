@@ -137,6 +137,9 @@ def test_a_click_shows_the_image_large_with_what_the_judge_saw(page: Browser) ->
     assert page.texts("#rewards tbody tr") == ["likes8.50−0.50", "size3.00+0.00"]
     assert page.texts("#detections li") == ["red bject, confidence 0.75"]
     assert page.texts("#picture text") == ["red bject 0.75"]
+    assert float(page.run("document.querySelector('#picture g').getAttribute('opacity')")) == pytest.approx(
+        0.85
+    )
     frame = "document.querySelector('#picture rect')"
     assert page.run(f"['x', 'y', 'width', 'height'].map(name => Number({frame}.getAttribute(name)))") == [
         1,
