@@ -70,7 +70,7 @@ def page(world: str, sheets: Sequence[Sheet], figures: Sequence[Figure], shown: 
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        tables="\n".join(f'<div class="wide" tabindex="0">{html(sheet)}</div>' for sheet in sheets),
+        tables="\n".join(map(_table, sheets)),
         figures="\n".join(map(_figure, figures)),
         data=embedded_json(shown),
     )
@@ -88,6 +88,11 @@ def _file(name: str) -> str:
 
 def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _table(sheet: Sheet) -> str:
+    label = escape(sheet.title)
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{label}">{html(sheet)}</div>'
 
 
 def _figure(figure: Figure) -> str:

@@ -167,6 +167,7 @@ def test_the_viewer_is_used_by_keyboard(page: Browser) -> None:
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowUp"):
         page.press(key)
         seen.append(page.texts("#place")[0].split(", run ")[0])
+        assert page.run("document.activeElement.matches('#strip [aria-pressed=true]')")
     assert seen == [
         "best-of-n, two_object, prompt 1, seed 0",
         "best-of-n, two_object, prompt 1, seed 0",
