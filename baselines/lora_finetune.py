@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from hypernoise.methods import AdapterSettings, Method, Outcome, Spent, adapter_folder, adapter_identity
+from hypernoise.methods import AdapterSettings, Method, Outcome, Spent, adapter_identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ class LoraFinetune(Method):
     name: ClassVar[str] = "lora-finetune"
     presets: ClassVar[Mapping[str, AdapterSettings]] = {"paper": AdapterSettings()}
     budget: ClassVar[str | None] = None
+    steers: ClassVar[bool] = True
     _adapter: Adapter
 
     def __init__(self, settings: AdapterSettings) -> None:
@@ -29,14 +30,14 @@ class LoraFinetune(Method):
 
     def identity(self, model: type[Generator]) -> dict[str, Any]:
         """The adapter's rank and files."""
-        return adapter_identity(adapter_folder(self.settings, model, self.name))
+        return adapter_identity(self.settings.folder(model, self.name))
 
     def attach(self, generator: Generator) -> int:
         """Load the adapter onto the generator's denoiser, once."""
         from hypernoise.noise.adapters import load_adapter  # noqa: PLC0415
 
         if not hasattr(self, "_adapter"):
-            folder = adapter_folder(self.settings, type(generator), self.name)
+            folder = self.settings.folder(type(generator), self.name)
             self._adapter = load_adapter(generator.denoiser, folder)
         return self._adapter.size
 

@@ -103,6 +103,7 @@ class Reno(Method):
         "shapes": RenoSettings(learning_rate=0.01, max_grad_norm=1.0),
     }
     budget: ClassVar[str | None] = "iterations"
+    steers: ClassVar[bool] = True
 
     def __init__(self, settings: RenoSettings) -> None:
         self.settings = settings

@@ -46,7 +46,10 @@ Limit = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=1, help="Use at most this many prompts, spread over the tasks.", show_default="all"),
 ]
-Steps = Annotated[int, typer.Option(min=1, help="Denoiser calls an image takes.")]
+Steps = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Denoiser calls an image takes.", show_default="the model's own"),
+]
 Suite = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Prompt set of the benchmark.", show_default="the model's own"),
@@ -59,7 +62,10 @@ Changes = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--set", help="Change a method's setting, as METHOD.SETTING=VALUE; may be repeated."),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Samples that are worked on together.")]
+BatchSize = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Samples that are worked on together.", show_default="the model's own"),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -72,11 +78,11 @@ def bench(
     method: Methods = None,
     seeds: Seeds = "4",
     limit: Limit = None,
-    steps: Steps = 1,
+    steps: Steps = None,
     suite: Suite = None,
     reward: Rewards = None,
     change: Changes = None,
-    batch: BatchSize = 40,
+    batch: BatchSize = None,
     device: Device = "auto",
     results: Results = RESULTS,
 ) -> None:
@@ -107,11 +113,11 @@ def budgets(
     model: Model = "shapes",
     seeds: Seeds = "4",
     limit: Limit = None,
-    steps: Steps = 1,
+    steps: Steps = None,
     suite: Suite = None,
     reward: Rewards = None,
     change: Changes = None,
-    batch: BatchSize = 40,
+    batch: BatchSize = None,
     device: Device = "auto",
     results: Results = RESULTS,
 ) -> None:
@@ -128,6 +134,44 @@ def budgets(
     run_budgets(request, numbers(budget), results)
 
 
+@app.command(
+    "time", epilog="Example: `hn time --model shapes --method base --method hypernoise --method reno:shapes`"
+)
+def time_methods(
+    model: Model = "shapes",
+    method: Methods = None,
+    benchmark: Annotated[str, typer.Option(help="Benchmark whose prompts are drawn.")] = "geneval",
+    batches: Annotated[str, typer.Option(help="Samples that are worked on together, such as 1,40.")] = "1,40",
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Interleaved rounds, after one that does not count.")
+    ] = 7,
+    ablate: Annotated[
+        bool,
+        typer.Option(
+            "--ablate", help="Time the structure of published loops too: one by one, text always read."
+        ),
+    ] = False,
+    steps: Steps = None,
+    reward: Rewards = None,
+    change: Changes = None,
+    device: Device = "auto",
+    results: Results = RESULTS,
+) -> None:
+    """Time methods against each other: seconds an image and multiples of base, spread, NFE and peak memory.
+
+    Text encoding, the method and decoding are on the clock; loading, judging and storing are not.
+    """
+    from hypernoise.experiments.bench import Request  # noqa: PLC0415
+    from hypernoise.experiments.timing import batch_sizes, run_times  # noqa: PLC0415
+
+    sizes = batch_sizes(batches)
+    chosen = method or ["base"]
+    request = Request(
+        benchmark, model, chosen, "4", None, steps, None, reward or [], change or [], max(sizes), device
+    )
+    run_times(request, sizes, rounds, results, ablate=ablate)
+
+
 @app.command(epilog="Example: `hn reproduce table8 --model shapes`")
 def reproduce(
     name: Annotated[
@@ -138,7 +182,7 @@ def reproduce(
     model: Model = "shapes",
     seeds: Seeds = "4",
     limit: Limit = None,
-    batch: BatchSize = 40,
+    batch: BatchSize = None,
     device: Device = "auto",
     results: Results = RESULTS,
 ) -> None:
@@ -154,7 +198,7 @@ def reproduce(
 
 @app.command(epilog="Example: `hn table 1 --world shapes`")
 def table(
-    number: Annotated[int, typer.Argument(help="Number of the paper's table; 1 so far.")],
+    number: Annotated[int, typer.Argument(help="Number of the paper's table: 1, 5, 6 or 7.")],
     world: Annotated[str, typer.Option(help="The model whose runs to tabulate, or shapes.")] = "shapes",
     results: Results = RESULTS,
 ) -> None:
@@ -188,6 +232,10 @@ def show(
 @app.command(epilog="Example: `hn report --world shapes`")
 def report(
     world: Annotated[str, typer.Option(help="The model whose runs to show, or shapes.")] = "shapes",
+    benchmark: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The benchmark whose images to show.", show_default="the newest run's"),
+    ] = None,
     output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="File to write.", dir_okay=False, show_default="results/<world>/report.html"),
@@ -196,12 +244,60 @@ def report(
 ) -> None:
     """Write one HTML page that opens from disk: tables, figures, and every image of the methods side by side.
 
-    It shows the runs that `hn table` takes. Images larger than 256 pixels become thumbnails, and a gallery larger
-    than 30 MB shows fewer prompts, taken from the tasks in turn; the page and the command say so.
+    It shows the runs that `hn table` takes: tables of all benchmarks, the images of one. Images larger than 256
+    pixels become thumbnails, and a gallery larger than 30 MB shows fewer prompts, taken from the tasks in turn; the
+    page and the command say so.
     """
     from hypernoise.report.page import write_report  # noqa: PLC0415
 
-    write_report(world, results, output)
+    write_report(world, benchmark, results, output)
+
+
+@app.command(epilog="Example: `hn score geneval --suite coco --images my-images`")
+def score(
+    benchmark: BenchmarkName,
+    images: Annotated[Path, typer.Option(help="Folder of images in the benchmark's published layout.")],
+    suite: Annotated[str, typer.Option(help="Prompt set that the images were made for.")] = "coco",
+    seeds: Annotated[str, typer.Option(help="Images that each prompt has.")] = "4",
+    batch: Annotated[int, typer.Option(min=1, help="Images that are judged together.")] = 40,
+    device: Device = "auto",
+    allow_missing: Annotated[
+        bool, typer.Option(help="Leave out images that are missing or unreadable, and say how many.")
+    ] = False,
+    results: Results = RESULTS,
+) -> None:
+    """Score a folder of images, whoever made them; a folder that is not whole is refused."""
+    from hypernoise.experiments.scoring import ScoreRequest, run_score  # noqa: PLC0415
+
+    run_score(ScoreRequest(benchmark, images, suite, seeds, batch, device, allow_missing), results)
+
+
+@app.command(epilog="Example: `hn export shapes-base-geneval --output my-images`")
+def export(
+    run: Annotated[str, typer.Argument(help="Name of a run, or its beginning.")],
+    output: Annotated[Path, typer.Option(help="New folder to write the images to.")],
+    layout: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="geneval, t2i-compbench or dpg-bench.", show_default="the run's benchmark"),
+    ] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Write a run's images in the layout that a benchmark's published script reads."""
+    from hypernoise.experiments.export import export_run  # noqa: PLC0415
+
+    export_run(run, layout, output, results)
+
+
+@app.command(epilog="Example: `hn compare shapes-base-geneval shapes-reno-geneval`")
+def compare(
+    first: Annotated[str, typer.Argument(help="Name of run A, or its beginning.")],
+    second: Annotated[str, typer.Argument(help="Name of run B, or its beginning.")],
+    results: Results = RESULTS,
+) -> None:
+    """Compare two runs on the same prompts and noise: paired difference, interval, test, detectable difference."""
+    from hypernoise.tables.compare import compare_runs  # noqa: PLC0415
+
+    compare_runs(first, second, results)
 
 
 @app.command("ls", epilog="Example: `hn ls methods`")
@@ -346,7 +442,9 @@ def train_lora(
 
 @app.command(epilog="Example: `hn diagnose hypernoise/shapes/bundle/hypernoise`")
 def diagnose(
-    adapter: Annotated[Path, typer.Argument(help="Folder of a trained noise hypernetwork.")],
+    adapter: Annotated[
+        str, typer.Argument(help="A trained noise hypernetwork: its folder, or its id on the hub.")
+    ],
     model: Model = "shapes",
     samples: Annotated[int, typer.Option(min=2, help="Samples of x0 and prompts to measure on.")] = 16,
     prompts: Prompts = None,

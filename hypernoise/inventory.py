@@ -14,6 +14,7 @@ from rich.table import Table
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.environment import machine, pick_device, versions
+from hypernoise.noise.adapter_files import HUB_ID, on_hub
 from hypernoise.prompts.download import cache_folder
 from hypernoise.prompts.sets import CATALOGUE
 from hypernoise.registry import find, names, nearest
@@ -65,8 +66,11 @@ def items() -> list[Item]:
     for kind in WITH_SOURCES:
         for name in names(kind):
             entry = find(kind, name)
-            card = entry.card if kind == "model" else None
-            found.append(Item(kind, name, card.sources if card else entry.sources, card))
+            if kind == "model":
+                adapters = (named for named in entry.adapters.values() if HUB_ID.fullmatch(named))
+                found.append(Item(kind, name, (*entry.card.sources, *map(on_hub, adapters)), entry.card))
+            else:
+                found.append(Item(kind, name, entry.sources))
     return found
 
 
@@ -184,8 +188,8 @@ def download(name: str) -> None:
         folder = source.fetch()
         if damaged := source.damaged():
             raise HnError(
-                f"{', '.join(damaged)} of {source.repo} is damaged in the hub's cache; delete {folder} and give the "
-                "same command again."
+                f"{', '.join(damaged)} of {source.repo} is damaged in the hub's cache; delete "
+                f"{folder.parents[1]} and give the same command again."
             )
         console.print(f"{source.repo}: {folder}", highlight=False)
     console.print(f"{name} is ready.", highlight=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
@@ -11,9 +10,11 @@ import torch
 from hypernoise.errors import HnError
 from hypernoise.experiments.noise import candidate_noise, step_noise
 from hypernoise.files import sha256_of
+from hypernoise.noise.adapter_files import adapter_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from hypernoise.generators.protocol import Encoded, Generator
     from hypernoise.noise.hypernetwork import NoiseHypernetwork
@@ -81,6 +82,8 @@ class Method(Protocol):
     """Settings by name; the first is the default and follows the paper."""
     budget: ClassVar[str | None]
     """The setting that says how many images a sample may try, where there is one."""
+    steers: ClassVar[bool] = False
+    """Whether it needs the generator's gradients, or an adapter on its denoiser."""
 
     def __init__(self, settings: Any) -> None: ...
 
@@ -127,27 +130,23 @@ class Base(Method):
 
 @dataclass(frozen=True)
 class AdapterSettings:
-    """Folder of the trained adapter; empty for the one that comes with the model."""
+    """The trained adapter, by its folder or its id on the hub; empty for the one that comes with the model."""
 
     adapter: str = ""
 
+    def folder(self, model: type[Generator], method: str) -> Path:
+        """Where a method's adapter for a model lies; one on the hub is downloaded where it is missing.
 
-def adapter_folder(settings: AdapterSettings, model: type[Generator], method: str) -> Path:
-    """Where a method's adapter for a model lies.
-
-    Raises:
-        HnError: if none was given and the model comes with none, or there is no such folder.
-    """
-    own = model.adapters.get(method)
-    folder = Path(settings.adapter) if settings.adapter else own
-    if folder is None:
-        raise HnError(
-            f"No {method} adapter comes with {model.name}: train one with `hn train` and give its folder "
-            f"by --set {method}.adapter=FOLDER."
-        )
-    if not folder.is_dir():
-        raise HnError(f"There is no adapter folder {folder}; give another by --set {method}.adapter=FOLDER.")
-    return folder
+        Raises:
+            HnError: if none was given and the model comes with none, or it cannot be had.
+        """
+        named = self.adapter or model.adapters.get(method)
+        if named is None:
+            raise HnError(
+                f"No {method} adapter comes with {model.name}: train one with `hn train` and give its folder "
+                f"by --set {method}.adapter=FOLDER."
+            )
+        return adapter_folder(named)
 
 
 def adapter_identity(folder: Path) -> dict[str, Any]:
@@ -164,6 +163,7 @@ class HyperNoise(Method):
     name: ClassVar[str] = "hypernoise"
     presets: ClassVar[Mapping[str, AdapterSettings]] = {"paper": AdapterSettings()}
     budget: ClassVar[str | None] = None
+    steers: ClassVar[bool] = True
 
     _network: NoiseHypernetwork
 
@@ -172,14 +172,14 @@ class HyperNoise(Method):
 
     def identity(self, model: type[Generator]) -> dict[str, Any]:
         """The adapter's rank and files."""
-        return adapter_identity(adapter_folder(self.settings, model, self.name))
+        return adapter_identity(self.settings.folder(model, self.name))
 
     def attach(self, generator: Generator) -> int:
         """Load the adapter onto the generator's denoiser, once."""
         from hypernoise.noise.hypernetwork import NoiseHypernetwork  # noqa: PLC0415
 
         if not hasattr(self, "_network"):
-            folder = adapter_folder(self.settings, type(generator), self.name)
+            folder = self.settings.folder(type(generator), self.name)
             self._network = NoiseHypernetwork.load(generator, folder)
         return self._network.adapter.size
 

@@ -12,7 +12,21 @@ from typing import Any
 
 from hypernoise.errors import HnError
 
-GENERATORS = {"shapes": "hypernoise.generators.shapes:ShapesGenerator"}
+GENERATORS = {
+    "shapes": "hypernoise.generators.shapes:ShapesGenerator",
+    "sana": "hypernoise.generators.sana_sprint:SanaSprint",
+    "sana-1.6b": "hypernoise.generators.sana_sprint:SanaSprintLarge",
+    "sd-turbo": "hypernoise.generators.sd_turbo:SdTurbo",
+    "sdxl-turbo": "hypernoise.generators.sd_turbo:SdxlTurbo",
+    "flux": "hypernoise.generators.flux_schnell:FluxSchnell",
+    "sd-v2.1": "hypernoise.generators.reference:StableDiffusion21",
+    "sdxl": "hypernoise.generators.reference:Sdxl",
+    "dpo-sdxl": "hypernoise.generators.reference:DpoSdxl",
+    "hyper-sdxl": "hypernoise.generators.reference:HyperSdxl",
+    "flux-dev": "hypernoise.generators.reference:FluxDev",
+    "sd3-medium": "hypernoise.generators.reference:StableDiffusion3Medium",
+    "sd3.5-turbo": "hypernoise.generators.reference:StableDiffusion35Turbo",
+}
 METHODS = {
     "base": "hypernoise.methods:Base",
     "hypernoise": "hypernoise.methods:HyperNoise",
@@ -24,8 +38,19 @@ REWARDS = {
     "redness": "hypernoise.rewards.redness:Redness",
     "shapes-clip": "hypernoise.rewards.shapes:ShapesClip",
     "shapes-match": "hypernoise.rewards.shapes:ShapesMatch",
+    "hps": "hypernoise.rewards.hps:Hps",
+    "imagereward": "hypernoise.rewards.imagereward:ImageReward",
+    "clip": "hypernoise.rewards.clip:Clip",
+    "pickscore": "hypernoise.rewards.pickscore:PickScore",
+    "long-clip": "hypernoise.rewards.long_clip:LongClip",
 }
-BENCHMARKS = {"geneval": "benchmarks.geneval.benchmark:GenEval"}
+BENCHMARKS = {
+    "geneval": "benchmarks.geneval.benchmark:GenEval",
+    "t2i-compbench": "benchmarks.t2i_compbench.benchmark:T2ICompBench",
+    "dpg-bench": "benchmarks.dpg_bench.benchmark:DpgBench",
+    "dpg-bench-as-published": "benchmarks.dpg_bench.benchmark:DpgBenchAsPublished",
+    "diversity": "benchmarks.diversity.benchmark:Diversity",
+}
 
 KINDS = {"model": GENERATORS, "method": METHODS, "reward": REWARDS, "benchmark": BENCHMARKS}
 GROUPS = {

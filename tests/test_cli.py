@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ import typer
 from PIL import Image
 
 from hypernoise.cli import app, main
-from hypernoise.registry import KINDS
+from hypernoise.registry import KINDS, find
 from hypernoise.tables.table1 import read_csv
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def test_there_are_these_commands() -> None:
         "models",
         "doctor",
         "download",
+        "time",
     }
     expected |= {"train hypernoise", "train lora", "shapes train", "shapes evaluate"}
     assert expected <= COMMANDS.keys()
@@ -187,6 +189,15 @@ def test_steps_and_seeds_reach_the_images(hn: Hn, tmp_path: Path) -> None:
     assert read_csv(tmp_path / "shapes" / "table1.csv")[0].nfe == 2
 
 
+def test_without_steps_the_model_s_own_number_is_taken(
+    hn: Hn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = find("model", "shapes")
+    monkeypatch.setattr(model, "card", replace(model.card, steps=3))
+    hn(*BENCH, "--results", tmp_path)
+    assert read_csv(tmp_path / "shapes" / "table1.csv")[0].nfe == 3
+
+
 def test_table_is_written_again_from_the_runs(hn: Hn, results: Path) -> None:
     written = (results / "shapes" / "table1.csv").read_bytes()
     shutil.rmtree(results / "shapes")
@@ -314,7 +325,7 @@ WRONG = [
     ),
     (
         ["table", "9"],
-        "hn table writes Table 1, not 9; `hn reproduce --list` names the other tables that can be made.",
+        "hn table writes Tables 1, 5, 6, 7, not 9; `hn reproduce --list` names the other tables that can be made.",
     ),
     (["table", "1"], "There is no finished run of 'shapes' below "),
     (["show", "shapes-reno"], "In "),

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, ClassVar
 
+from benchmarks.aggregation import MeanOfTasks
 from benchmarks.geneval import prompts as grammar
 from benchmarks.geneval.rules import Detection, verdict
-from hypernoise.errors import HnError
-from hypernoise.experiments.benchmark import Judged, Prompt
+from benchmarks.geneval.sources import COLOR_CLASSIFIER, DETECTOR
+from benchmarks.sources import embedded_judge
+from hypernoise.experiments.benchmark import Heading, Judged, Prompt, Report
+from hypernoise.experiments.layout import ImageFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from benchmarks.geneval.prompts import Metadata
-    from hypernoise.experiments.benchmark import Judge
+    from hypernoise.experiments.benchmark import Judge, Records
     from hypernoise.hub import HubFiles
     from hypernoise.shapes.captions import Description
 
 
-class GenEval:
+class GenEval(MeanOfTasks):
     """Suite `coco`: the 553 published prompts. Suite `shapes`: 300 prompts of the embedded world."""
 
     name: ClassVar[str] = "geneval"
     suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
-    sources: ClassVar[tuple[HubFiles, ...]] = ()
+    sources: ClassVar[tuple[HubFiles, ...]] = (DETECTOR, COLOR_CLASSIFIER)
+    whole_prompts: ClassVar[bool] = False
+    report: ClassVar[Report] = Report(
+        table=1,
+        name="table1",
+        title="GenEval (Table 1)",
+        overall=Heading("Mean ↑", "Mean ↑"),
+        columns={
+            "single_object": Heading("Single", "Single"),
+            "two_object": Heading("Two", "Two"),
+            "counting": Heading("Counting", "Count"),
+            "colors": Heading("Colors", "Color"),
+            "position": Heading("Position", "Pos."),
+            "color_attr": Heading("Attribution", "Attr."),
+        },
+    )
 
     def prompts(self, suite: str) -> list[Prompt]:
         """The prompts of a suite in their fixed order."""
@@ -34,23 +54,45 @@ class GenEval:
         return [Prompt(i, metadata["prompt"], metadata["tag"], metadata) for i, metadata in enumerate(found)]
 
     def identity(self, suite: str) -> dict[str, str]:
-        """The embedded judge's version."""
-        from hypernoise.shapes.judge import VERSION  # noqa: PLC0415
+        """The embedded judge's version, or the hashes of the published judges' weights, which are fetched first."""
+        if suite == "coco":
+            return {name: digest for source in self.sources for name, digest in source.hashes().items()}
+        return embedded_judge()
 
-        return {"shapes-judge": VERSION} if suite == "shapes" else {}
-
-    def judge(self, suite: str) -> Judge:
-        """The embedded judge.
+    def judge(self, suite: str, device: torch.device) -> Judge:
+        """The embedded judge of `shapes`; for `coco`, Mask2Former and CLIP.
 
         Raises:
-            HnError: for `coco`, whose detector this version does not have.
+            HnError: if weights cannot be had.
         """
-        if suite == "coco":
-            raise HnError(
-                "The suite 'coco' needs a COCO detector as judge, which this version does not have; "
-                "use --suite shapes."
-            )
-        return judge_shapes
+        if suite == "shapes":
+            return judge_shapes
+        from benchmarks.geneval.coco_judge import CocoJudge  # noqa: PLC0415 - imports transformers
+
+        return CocoJudge.load(device)
+
+    def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
+        """`<prompt>/samples/<seed>.png`, both of five digits."""
+        return [
+            ImageFile(f"{prompt.index:05d}/samples/{seed:05d}.png", prompt, (seed,))
+            for prompt in prompts
+            for seed in range(seeds)
+        ]
+
+    def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """`<prompt>/metadata.jsonl`, one line each."""
+        return {
+            f"{prompt.index:05d}/metadata.jsonl": json.dumps(prompt.metadata) + "\n" for prompt in prompts
+        }
+
+    def remarks(self, suite: str, records: Records) -> list[str]:  # noqa: ARG002 - other benchmarks' need them
+        """Which judge scored the published prompts."""
+        if suite == "shapes":
+            return []
+        repositories = ", ".join(source.repo for source in self.sources)
+        return [
+            f"Judges: {repositories}, float32; the published script's detector is mmdet's training of it."
+        ]
 
 
 def _metadata(task: str, description: Description) -> Metadata:

@@ -23,6 +23,7 @@ from hypernoise.experiments.environment import pick_device, versions
 from hypernoise.experiments.plan import RunSettings, prompts_sha256, seed_range
 from hypernoise.experiments.runner import Workbench, execute
 from hypernoise.experiments.store import RunStore
+from hypernoise.generators.protocol import refuse_steering
 from hypernoise.registry import find, nearest
 from hypernoise.settings import as_dict, overridden
 from hypernoise.tables.from_runs import CHANGED, StoredRun, comparable, stored_runs
@@ -41,18 +42,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for, as typed."""
+    """What the user asked for, as typed; without `steps` or `batch`, the model's own numbers."""
 
     benchmark: str
     model: str
     methods: Sequence[str]
     seeds: str
     limit: int | None
-    steps: int
+    steps: int | None
     suite: str | None
     rewards: Sequence[str]
     changes: Sequence[str]
-    batch: int
+    batch: int | None
     device: str
 
 
@@ -151,12 +152,16 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         raise HnError(
             f"The model {request.model!r} cannot draw the suite {suite!r}; its own: {model.suites[0]}."
         )
-    benchmark.judge(suite)  # a suite that nothing can judge is refused before images are made for it
-    prompts = spread(benchmark.prompts(suite), request.limit)
-    first_seed, seeds = seed_range(request.seeds)
     names = [text.partition(":")[0] for text in request.methods]
     if len(set(names)) < len(names):
         raise HnError("A method is named twice; run its variants in separate commands.")
+    for name in names:
+        if find("method", name).steers:
+            refuse_steering(model, name)
+    prompts = spread(benchmark.prompts(suite), request.limit)
+    first_seed, seeds = seed_range(request.seeds)
+    if benchmark.whole_prompts and seeds < 2:
+        raise HnError(f"{benchmark.name} compares the images of a prompt: give --seeds 2 or more.")
     changes = _changes(request.changes, names)
     rewards = reward_weights(request.rewards, model.default_rewards)
     common = RunSettings(
@@ -170,9 +175,9 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         prompts_sha256=prompts_sha256(prompts),
         first_seed=first_seed,
         seeds=seeds,
-        steps=request.steps,
+        steps=request.steps or model.card.steps,
         rewards=rewards,
-        batch=request.batch,
+        batch=request.batch or model.card.batch,
         device=device.type,
         weights=_files(model, rewards),
         judges=benchmark.identity(suite),

@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import torch
+
+    from hypernoise.experiments.layout import ImageFile
+    from hypernoise.experiments.statistics import Estimate, Scores
     from hypernoise.hub import HubFiles
 
 
@@ -36,24 +40,98 @@ Judge = Callable[[Sequence[NDArray[np.uint8]], Sequence[Prompt]], list[Judged]]
 """Judges images uint8 [H, W, 3], each against its prompt."""
 
 
+Records = Sequence[Mapping[str, Any]]
+"""What a run stores of its samples: prompt_index, seed, task, and what the judge said of the image."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column's heading, and a shorter one for narrow pages."""
+
+    full: str
+    short: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a benchmark's scores are printed.
+
+    Attributes:
+        table: Number of the paper's table.
+        name: Of the files, such as "table1".
+        title: Printed above.
+        overall: Heading of the overall score, of which higher is better.
+        columns: Headings of what `Benchmark.columns` gives, by name; the paper's rows use the same names.
+        scale: What scores are multiplied with to be in the paper's unit.
+        digits: Printed decimals of the overall score, and of all else.
+    """
+
+    table: int
+    name: str
+    title: str
+    overall: Heading
+    columns: Mapping[str, Heading]
+    scale: float = 1
+    digits: tuple[int, int] = (3, 2)
+
+
 class Benchmark(Protocol):
-    """Prompts + judges + aggregation; the score of a task is the mean over its images."""
+    """Prompts + judges + aggregation.
+
+    Attributes:
+        name: What the user types.
+        suites: Its sets of prompts.
+        sources: What its judges download; empty where nothing is needed.
+        report: How its scores are printed.
+        whole_prompts: Whether all images of a prompt must be judged together.
+    """
 
     name: ClassVar[str]
     suites: ClassVar[tuple[str, ...]]
     sources: ClassVar[tuple[HubFiles, ...]]
-    """What its judges download; empty where nothing is needed."""
+    report: ClassVar[Report]
+    whole_prompts: ClassVar[bool]
 
     def prompts(self, suite: str) -> list[Prompt]:
         """All prompts of a suite, in their published order."""
         ...
 
     def identity(self, suite: str) -> dict[str, str]:
-        """What scores depend on beside prompts and images: the judges' versions, or hashes of their weights."""
+        """What scores depend on beside prompts and images: the judges' versions, or hashes of their weights.
+
+        Weights that are missing are downloaded for it.
+
+        Raises:
+            HnError: if they cannot be had: nothing is generated then.
+        """
         ...
 
-    def judge(self, suite: str) -> Judge:
+    def judge(self, suite: str, device: torch.device) -> Judge:
         """The suite's judge, loaded."""
+        ...
+
+    def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
+        """The image files that its published script reads, for some prompts with seeds numbered from 0.
+
+        Raises:
+            HnError: if the layout has no place for that many seeds.
+        """
+        ...
+
+    def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """The other files that the script reads beside the images, by path."""
+        ...
+
+    def scores(self, records: Records) -> Scores:
+        """The scores whose stratified mean is the overall score."""
+        ...
+
+    def columns(self, records: Records) -> Mapping[str, Estimate]:
+        """What the report's columns show, in units of the scores; a column that cannot be filled is absent."""
+        ...
+
+    def remarks(self, suite: str, records: Records) -> list[str]:
+        """What must be known of the scores and no other column says: which judge, which variant of the rules."""
         ...
 
 

@@ -13,7 +13,7 @@ from hypernoise.errors import HnError
 if TYPE_CHECKING:
     import torch
 
-PACKAGES = ("hypernoise", "torch", "diffusers", "numpy", "scipy", "pillow")
+PACKAGES = ("hypernoise", "torch", "diffusers", "transformers", "peft", "numpy", "scipy", "pillow")
 
 
 def versions() -> dict[str, str]:

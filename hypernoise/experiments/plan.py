@@ -56,16 +56,18 @@ class Piece:
     samples: tuple[Sample, ...]
 
 
-def pieces(prompts: Sequence[Prompt], settings: RunSettings) -> list[Piece]:
+def pieces(prompts: Sequence[Prompt], settings: RunSettings, *, whole_prompts: bool = False) -> list[Piece]:
     """All pieces of a run, in order: prompt by prompt, each with all its seeds, `batch` samples a piece.
 
-    A piece's samples never depend on what is stored already, so that a resumed run computes the same batches and
-    therefore, on one machine, the same bits as an undisturbed one.
+    Where prompts must stay whole, a piece holds all samples of as many prompts as fit, and of one at least. A piece's
+    samples never depend on what is stored already, so that a resumed run computes the same batches and therefore, on
+    one machine, the same bits as an undisturbed one.
     """
     seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
     samples = [Sample(prompt.index, seed) for prompt in prompts for seed in seeds]
-    starts = range(0, len(samples), settings.batch)
-    return [Piece(n, tuple(samples[start : start + settings.batch])) for n, start in enumerate(starts)]
+    size = len(seeds) * max(1, settings.batch // len(seeds)) if whole_prompts else settings.batch
+    starts = range(0, len(samples), size)
+    return [Piece(n, tuple(samples[start : start + size])) for n, start in enumerate(starts)]
 
 
 def prompts_sha256(prompts: Sequence[Prompt]) -> str:

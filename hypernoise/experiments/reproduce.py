@@ -12,6 +12,7 @@ from hypernoise.experiments.bench import Request, run, run_bench
 from hypernoise.noise.training import TrainRequest, preset_of, run_training
 from hypernoise.registry import find, nearest
 from hypernoise.tables.contact_sheet import contact_sheet
+from hypernoise.tables.publish import publish_groups
 from hypernoise.tables.sweep import Sweep, publish_sweep, steps_sweep
 from hypernoise.tables.tradeoff import publish_tradeoff
 
@@ -39,13 +40,19 @@ class Setting:
     model: str
     seeds: str
     limit: int | None
-    batch: int
+    batch: int | None
     device: str
 
-    def request(self, methods: list[str], steps: int, changes: Sequence[str] = ()) -> Request:
-        """A bench of GenEval in this setting."""
+    def request(
+        self,
+        methods: list[str],
+        steps: int | None,
+        changes: Sequence[str] = (),
+        benchmark: str = "geneval",
+    ) -> Request:
+        """A bench in this setting."""
         return Request(
-            benchmark="geneval",
+            benchmark=benchmark,
             model=self.model,
             methods=methods,
             seeds=self.seeds,
@@ -61,7 +68,21 @@ class Setting:
 
 def _table1(setting: Setting, results: Path) -> None:
     reno = "reno:shapes" if setting.model == "shapes" else "reno"
-    run_bench(setting.request(["base", "hypernoise", "best-of-n", reno], steps=1), results)
+    run_bench(setting.request(["base", "hypernoise", "best-of-n", reno], steps=None), results)
+
+
+def _by_steps(benchmark: str, steps: Sequence[int]) -> Callable[[Setting, Path], None]:
+    """Table 5, 6 or 7: base and HyperNoise on another benchmark than GenEval."""
+
+    def make(setting: Setting, results: Path) -> None:
+        console = Console()
+        methods = ["base", "hypernoise"]
+        groups = [
+            run(setting.request(methods, each, benchmark=benchmark), results, console) for each in steps
+        ]
+        publish_groups(groups, results, console)
+
+    return make
 
 
 def _table8(setting: Setting, results: Path) -> None:
@@ -158,6 +179,15 @@ class Claim:
 
 CLAIMS = {
     "table1": Claim("GenEval of base, HyperNoise, Best-of-N and ReNO", _table1),
+    "table5": Claim(
+        "T2I-CompBench of base and HyperNoise at 1, 2 and 4 steps", _by_steps("t2i-compbench", (1, 2, 4))
+    ),
+    "table6": Claim(
+        "DPG-Bench of base and HyperNoise at 1, 2 and 4 steps", _by_steps("dpg-bench", (1, 2, 4))
+    ),
+    "table7": Claim(
+        "diversity of base and HyperNoise; the paper has 50 seeds: --seeds 50", _by_steps("diversity", (1,))
+    ),
     "table8": Claim(
         "GenEval of base, LoRA fine-tuning and HyperNoise at 1 to 32 steps; holds Table 2", _table8
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from hypernoise.errors import HnError
-from hypernoise.experiments.benchmark import Judged
 from hypernoise.experiments.environment import PeakMemory, machine
 from hypernoise.experiments.plan import pieces
 from hypernoise.methods import Batch
@@ -22,11 +21,11 @@ from hypernoise.rewards.ensemble import Ensemble, take
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hypernoise.experiments.benchmark import Benchmark, Judge, Prompt
+    from hypernoise.experiments.benchmark import Benchmark, Judge, Judged, Prompt
     from hypernoise.experiments.plan import Piece, RunSettings
     from hypernoise.experiments.store import RunStore
     from hypernoise.generators.protocol import Generator
-    from hypernoise.methods import Method, Outcome, Sample
+    from hypernoise.methods import Method, Sample, Spent
 
 
 class Workbench:
@@ -57,7 +56,7 @@ class Workbench:
     @cached_property
     def judge(self) -> Judge:
         """The judge, loaded."""
-        return self.benchmark.judge(self.suite)
+        return self.benchmark.judge(self.suite, self.device)
 
     def batch(self, samples: Sequence[Sample], prompts: Mapping[int, Prompt], steps: int) -> Batch:
         """A batch in which each prompt has been encoded once, however many seeds it has."""
@@ -75,16 +74,16 @@ class Workbench:
         )
 
 
-def _judged(
-    bench: Workbench, outcome: Outcome, pixels: np.ndarray, prompts: Sequence[Prompt]
-) -> list[Judged]:
-    """The judge's word on every image; one that is not finite scores 0 and says so."""
-    finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
-    judged = bench.judge(list(pixels), prompts)
-    return [
-        verdict if good else Judged(0.0, "failed: the image is not finite")
-        for verdict, good in zip(judged, finite, strict=True)
-    ]
+@dataclass(frozen=True)
+class _Made:
+    """What one batch became: pixels uint8 [B, H, W, 3], and what is known of each image, or of all of them."""
+
+    pixels: np.ndarray
+    finite: list[bool]
+    rewards: list[dict[str, float | None]]
+    spent: Spent
+    seconds: float
+    megabytes: float | None
 
 
 @torch.no_grad()
@@ -98,34 +97,62 @@ def _reward_values(bench: Workbench, batch: Batch, pixels: np.ndarray) -> list[d
     ]
 
 
-def _do_piece(
-    piece: Piece, method: Method, bench: Workbench, prompts: Mapping[int, Prompt], store: RunStore, steps: int
-) -> None:
+def _make(
+    samples: Sequence[Sample], method: Method, bench: Workbench, prompts: Mapping[int, Prompt], steps: int
+) -> _Made:
+    """Generate one batch, on the clock, and look at its rewards, off it."""
     peak = PeakMemory(bench.device)
     bench.generator, bench.reward  # noqa: B018 - loading is not on the clock
     peak.restart()
     began = time.perf_counter()
-    batch = bench.batch(piece.samples, prompts, steps)
+    batch = bench.batch(samples, prompts, steps)
     outcome = method(batch)
     if bench.device.type == "cuda":
         torch.cuda.synchronize(bench.device)
-    seconds = (time.perf_counter() - began) / len(piece.samples)
+    seconds = (time.perf_counter() - began) / len(samples)
     megabytes = peak.megabytes()
     pixels = to_pixels(outcome.images)
-    asked = [prompts[sample.prompt_index] for sample in piece.samples]
-    verdicts = _judged(bench, outcome, pixels, asked)
-    rewards = _reward_values(bench, batch, pixels)
+    finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
+    return _Made(pixels, finite, _reward_values(bench, batch, pixels), outcome.spent, seconds, megabytes)
+
+
+def _judged(bench: Workbench, made: Sequence[_Made], prompts: Sequence[Prompt]) -> list[Judged]:
+    """The judge's word on every image; one that is not finite scores 0 and says so."""
+    judged = bench.judge([image for part in made for image in part.pixels], prompts)
+    finite = [good for part in made for good in part.finite]
+    return [
+        verdict if good else replace(verdict, score=0.0, reason="failed: the image is not finite")
+        for verdict, good in zip(judged, finite, strict=True)
+    ]
+
+
+def _do_piece(
+    piece: Piece,
+    method: Method,
+    bench: Workbench,
+    prompts: Mapping[int, Prompt],
+    store: RunStore,
+    settings: RunSettings,
+) -> None:
+    """Make a piece's images, `batch` at once, judge them all together, and store them."""
+    starts = range(0, len(piece.samples), settings.batch)
+    batches = [piece.samples[start : start + settings.batch] for start in starts]
+    made = [_make(samples, method, bench, prompts, settings.steps) for samples in batches]
+    verdicts = iter(_judged(bench, made, [prompts[sample.prompt_index] for sample in piece.samples]))
     records, costs = [], []
-    for row, (sample, prompt, verdict) in enumerate(zip(piece.samples, asked, verdicts, strict=True)):
-        digest = store.write_image(sample.prompt_index, sample.seed, pixels[row])
-        key = {"prompt_index": sample.prompt_index, "seed": sample.seed}
-        records.append(
-            key
-            | {"prompt": prompt.text, "task": prompt.task, "image_sha256": digest, "rewards": rewards[row]}
-            | asdict(outcome.spent)
-            | asdict(verdict)
-        )
-        costs.append(key | {"seconds": seconds, "peak_memory_mb": megabytes, "batch": len(piece.samples)})
+    for samples, part in zip(batches, made, strict=True):
+        for sample, image, rewards in zip(samples, part.pixels, part.rewards, strict=True):
+            prompt = prompts[sample.prompt_index]
+            digest = store.write_image(sample.prompt_index, sample.seed, image)
+            key = {"prompt_index": sample.prompt_index, "seed": sample.seed}
+            records.append(
+                key
+                | {"prompt": prompt.text, "task": prompt.task, "image_sha256": digest, "rewards": rewards}
+                | asdict(part.spent)
+                | asdict(next(verdicts))
+            )
+            cost = {"seconds": part.seconds, "peak_memory_mb": part.megabytes, "batch": len(samples)}
+            costs.append(key | cost)
     store.write_piece(piece.number, records, costs)
 
 
@@ -145,14 +172,14 @@ def execute(
     with store.locked():
         _check_manifest(settings, bench, method, store)
         by_index = {prompt.index: prompt for prompt in prompts}
-        planned = pieces(prompts, settings)
+        planned = pieces(prompts, settings, whole_prompts=bench.benchmark.whole_prompts)
         stored = {piece.number for piece in planned if store.has_piece(piece)}
         if len(stored) < len(planned):
             _check_machine(bench, store)
             method.attach(bench.generator)
         for piece in planned:
             if piece.number not in stored:
-                _do_piece(piece, method, bench, by_index, store, settings.steps)
+                _do_piece(piece, method, bench, by_index, store, settings)
             advance(len(piece.samples))
 
 

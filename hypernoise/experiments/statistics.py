@@ -8,17 +8,20 @@ Results do not depend on the order of the samples.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtri
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from hypernoise.experiments.benchmark import Records
 
 CHUNK = 1000  # resamples at once: 1000 × 1065 prompts of DPG-Bench are 8.5 MB
 
@@ -54,6 +57,20 @@ class Scores:
             raise ValueError("a (prompt, seed) was scored twice")
         if len(set(zip(self.prompt, self.task, strict=True))) > len(set(self.prompt)):
             raise ValueError("a prompt stands in two tasks")
+
+
+def by_task(records: Records) -> Scores:
+    """The scores of records with tasks as strata: the overall score is the mean of the tasks' means."""
+    rows = [(each["task"], each["prompt_index"], each["seed"], each["score"]) for each in records]
+    return Scores(*map(list, zip(*rows, strict=True)))
+
+
+def pooled(
+    records: Records, value: Callable[[Mapping[str, Any]], float] = operator.itemgetter("score")
+) -> Scores:
+    """A value of records in a single stratum, their score unless told: the overall one is the mean over all images."""
+    rows = [("all", each["prompt_index"], each["seed"], value(each)) for each in records]
+    return Scores(*map(list, zip(*rows, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -171,6 +188,13 @@ def standard_error(scores: Scores) -> float:
     """
     strata = _strata(scores).values()
     return math.sqrt(math.fsum(_variance(stratum) for stratum in strata)) / len(strata)
+
+
+def prompt_deviation(scores: Scores) -> Estimate:
+    """Sample standard deviation of the prompts' mean scores, without an interval; NaN for a single prompt."""
+    means = np.concatenate([s.sums / s.images for s in _strata(scores).values()])
+    deviation = float(np.std(means, ddof=1)) if len(means) > 1 else math.nan
+    return Estimate(deviation, math.nan, math.nan, len(means), len(scores.value))
 
 
 def smallest_detectable_difference(

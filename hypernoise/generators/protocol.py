@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from hypernoise.errors import HnError
 
+if TYPE_CHECKING:
     import torch
     from torch import nn
 
@@ -41,6 +41,7 @@ class Card:
         steps: Calls of the denoiser that an image takes by default.
         gigabytes: Memory that one image takes without gradients, about.
         licence: The licence of its weights.
+        batch: Samples that are worked on together where the user does not say.
     """
 
     sources: tuple[HubFiles, ...]
@@ -49,6 +50,7 @@ class Card:
     steps: int
     gigabytes: float
     licence: str
+    batch: int = 1
 
 
 class Generator(Protocol):
@@ -61,8 +63,10 @@ class Generator(Protocol):
     default_rewards: ClassVar[Mapping[str, float]]
     training_prompts: ClassVar[tuple[str, ...]]
     """The prompt sets that adapters for it are trained on where the user names none."""
-    adapters: ClassVar[Mapping[str, Path]]
-    """The adapter that each method uses where the user names none."""
+    adapters: ClassVar[Mapping[str, str]]
+    """The adapter that each method uses where the user names none: a folder, or an id on the hub."""
+    base_only: ClassVar[bool]
+    """Whether it is run as it is, as a model to compare with, without gradients or adapters."""
     last_layer: ClassVar[str]
     """Name of the denoiser's last layer."""
     latent_shape: tuple[int, ...]
@@ -103,3 +107,16 @@ class Generator(Protocol):
         Calls the denoiser `steps` times.
         """
         ...
+
+
+def refuse_steering(model: type[Generator], wanted: str) -> None:
+    """Let nothing steer a generator that is run as it is.
+
+    Raises:
+        HnError: if `model` is one.
+    """
+    if model.base_only:
+        raise HnError(
+            f"{model.name} runs as it is, without gradients or adapters, so it cannot be used with {wanted}: choose "
+            "the method base or best-of-n, or another model."
+        )

@@ -58,18 +58,18 @@ class ScmSampler(nn.Module):
         self.guidance_scale = guidance_scale
 
     def output(self, flow_input: torch.Tensor, condition: Encoded, s: float) -> torch.Tensor:
-        """The transformer's output [B, C, H, W] as it is, for x_s of unit scale."""
+        """The transformer's output [B, C, H, W] as it is, in the precision of x_s, which has unit scale."""
         size = (flow_input.shape[0],)
         guidance = self.guidance_scale * self.transformer.config.guidance_embeds_scale
         output: torch.Tensor = self.transformer(
-            flow_input,
+            flow_input.to(self.transformer.dtype),
             encoder_hidden_states=condition.tensors["embeddings"],
             encoder_attention_mask=condition.tensors["mask"],
             timestep=flow_input.new_full(size, s),
             guidance=flow_input.new_full(size, guidance),
             return_dict=False,
         )[0]
-        return output
+        return output.to(flow_input.dtype)
 
     def denoise(self, latents: torch.Tensor, condition: Encoded, angle: float) -> torch.Tensor:
         """The consistency function: predicted clean latents [B, C, H, W], scaled as `latents` by sigma_data."""
@@ -81,9 +81,8 @@ class ScmSampler(nn.Module):
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Images [B, 3, H, W] in [0, 1] from clean latents of unit scale."""
-        image = self.autoencoder.decode(latents / self.autoencoder.config.scaling_factor, return_dict=False)[
-            0
-        ]
+        scaled = latents.to(self.autoencoder.dtype) / self.autoencoder.config.scaling_factor
+        image: torch.Tensor = self.autoencoder.decode(scaled, return_dict=False)[0].to(latents.dtype)
         return (image / 2 + 0.5).clamp(0, 1)
 
     def forward(

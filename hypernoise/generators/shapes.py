@@ -16,7 +16,6 @@ from hypernoise.shapes.weights import adapters, bundle, hashes, load_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from torch import nn
 
@@ -28,15 +27,16 @@ class ShapesGenerator:
 
     name: ClassVar[str] = "shapes"
     card: ClassVar[Card] = Card(
-        sources=(), parameters=0.0024, resolution=32, steps=1, gigabytes=0.1, licence="MIT"
+        sources=(), parameters=0.0024, resolution=32, steps=1, gigabytes=0.1, licence="MIT", batch=40
     )
     world: ClassVar[str] = "shapes"
     suites: ClassVar[tuple[str, ...]] = ("shapes",)
     default_rewards: ClassVar[Mapping[str, float]] = {"shapes-match": 1.0}
     training_prompts: ClassVar[tuple[str, ...]] = ("shapes-train",)
-    adapters: ClassVar[Mapping[str, Path]] = {
-        method: adapters() / method for method in ("hypernoise", "lora-finetune")
+    adapters: ClassVar[Mapping[str, str]] = {
+        method: str(adapters() / method) for method in ("hypernoise", "lora-finetune")
     }
+    base_only: ClassVar[bool] = False
     last_layer: ClassVar[str] = "proj_out"
     latent_shape: tuple[int, ...] = LATENT_SHAPE
 

@@ -13,6 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hypernoise.experiments.environment import pick_device
 from hypernoise.experiments.noise import initial_noise
+from hypernoise.generators.protocol import refuse_steering
+from hypernoise.noise.adapter_files import adapter_folder
 from hypernoise.noise.hypernetwork import NoiseHypernetwork
 from hypernoise.noise.objective import (
     Divergence,
@@ -28,7 +30,6 @@ from hypernoise.registry import find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from hypernoise.generators.protocol import Generator
 
@@ -126,13 +127,15 @@ def verdict(found: Diagnosis) -> str:
     )
 
 
-def run_diagnosis(folder: Path, model: str, samples: int, prompt_sets: Sequence[str], device: str) -> None:
+def run_diagnosis(adapter: str, model: str, samples: int, prompt_sets: Sequence[str], device: str) -> None:
     """Load an adapter, measure it on prompts (the model's training prompts by default), and print what was found.
 
     Raises:
         HnError: if the adapter cannot be used or a name is unknown.
     """
     kind = find("model", model)
+    refuse_steering(kind, "hn diagnose")
+    folder = adapter_folder(adapter)
     prompts = load_all(prompt_sets or kind.training_prompts)
     generator: Generator = kind.load(pick_device(device))
     found = diagnose(NoiseHypernetwork.load(generator, folder), generator, prompts[:samples])

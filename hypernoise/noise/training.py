@@ -17,10 +17,11 @@ from hypernoise.errors import HnError
 from hypernoise.experiments.bench import find_benchmark, reward_weights
 from hypernoise.experiments.environment import pick_device
 from hypernoise.files import write_png
+from hypernoise.generators.protocol import refuse_steering
 from hypernoise.noise.evaluation import HELD_OUT, Evaluation
 from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Drawing
-from hypernoise.noise.settings import PRESETS
+from hypernoise.noise.settings import OWN_PRESETS, PRESETS
 from hypernoise.progress import training_progress
 from hypernoise.prompts.overlap import refuse_overlap
 from hypernoise.prompts.sets import load_all
@@ -212,7 +213,8 @@ def preset_of(kind: str, model: str, name: str | None = None) -> TrainSettings:
         HnError: if there is none of that name.
     """
     presets = PRESETS[kind]
-    name = name or (model if model in presets else next(iter(presets)))
+    own = OWN_PRESETS.get(model)
+    name = name or (own if own in presets else next(iter(presets)))
     if name not in presets:
         raise HnError(f"hn train {kind} has no preset {name!r}: {nearest(name, list(presets))}")
     return presets[name]
@@ -253,6 +255,7 @@ def run_training(request: TrainRequest) -> None:
         HnError: for the first thing that cannot be done, before anything is written.
     """
     model = find("model", request.model)
+    refuse_steering(model, f"hn train {request.kind}")
     settings = _settings(request)
     weights = reward_weights(request.rewards, model.default_rewards)
     request = replace(request, prompts=request.prompts or model.training_prompts)

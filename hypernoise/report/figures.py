@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from hypernoise.experiments.benchmark import Report
     from hypernoise.tables.table1 import Row
 
 KEPT = {
@@ -71,15 +72,16 @@ def _kept(path: Path, caption: str, description: str) -> Figure:
     return figure
 
 
-def trade_off(rows: Sequence[Row]) -> Figure:
+def trade_off(rows: Sequence[Row], report: Report) -> Figure:
     """Scores with their intervals against the time that an image takes."""
     timed = [row for row in rows if row.seconds]
     with drawing() as picture:
         for index, row in enumerate(timed):
-            ends = [[abs(row.mean.value - (end or row.mean.value))] for end in (row.mean.low, row.mean.high)]
+            low, high = (row.mean.value if end is None else end for end in (row.mean.low, row.mean.high))
+            ends = [[(row.mean.value - low) * report.scale], [(high - row.mean.value) * report.scale]]
             picture.axes.errorbar(
                 [row.seconds or 0.0],
-                [row.mean.value],
+                [row.mean.value * report.scale],
                 ends,
                 marker=MARKERS[index % len(MARKERS)],
                 capsize=3,
@@ -87,7 +89,9 @@ def trade_off(rows: Sequence[Row]) -> Figure:
                 label=row.method,
             )
         picture.axes.set_xscale("log")
-        picture.axes.set(xlabel="seconds an image", ylabel="GenEval score")
+        picture.axes.set(xlabel="seconds an image", ylabel=report.title)
         picture.axes.legend(frameon=False)
-        said = "; ".join(f"{row.method} {row.mean.value:.3f} in {row.seconds:.2g} s" for row in timed)
-        return Figure("Score against time", f"GenEval score and seconds an image: {said}.", picture.png())
+        said = "; ".join(
+            f"{row.method} {row.mean.value * report.scale:.3f} in {row.seconds:.2g} s" for row in timed
+        )
+        return Figure("Score against time", f"{report.title} and seconds an image: {said}.", picture.png())

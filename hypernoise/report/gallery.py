@@ -50,6 +50,7 @@ def gallery(runs: Sequence[StoredRun], limit: int = LIMIT) -> dict[str, Any]:
         "width": width,
         "height": height,
         "gains": gains,
+        "graded": any(tile["score"] not in (0, 1) for row in rows for tile in row["tiles"]),
         "remarks": _remarks(prompts, len(first.prompts), max(width, height), limit, gains=gains),
         "rows": rows,
     }
@@ -91,7 +92,17 @@ def _tile(
         "rewards": record.get("rewards", {}),
         "gain": gain(record, base, weights),
         "detections": record["details"].get("detections", []),
+        "facts": facts(record["details"]),
     }
+
+
+def facts(details: Mapping[str, Any]) -> dict[str, str]:
+    """What the judge tells beside detections, such as the answers to its questions, each as text."""
+    told: dict[str, Any] = {}
+    for name, value in details.items():
+        if name != "detections":
+            told |= value if isinstance(value, dict) else {name: value}
+    return {name: f"{value:.3g}" if isinstance(value, float) else str(value) for name, value in told.items()}
 
 
 def gain(

@@ -34,14 +34,19 @@ function signed(number) {
 }
 
 function verdict(tile) {
+  if (gallery.graded) return `score ${decimal(tile.score)}`;
   return tile.right ? "✓ right" : "✗ wrong";
 }
 
+function verdictClass(tile) {
+  return gallery.graded ? "graded" : tile.right ? "right" : "wrong";
+}
+
 function picture(row, column) {
-  const { image, right } = row.tiles[column];
+  const tile = row.tiles[column];
   const prompt = row.prompt.length > ALT_LENGTH ? row.prompt.slice(0, ALT_LENGTH) + "…" : row.prompt;
-  const alt = `${methods[column]} for “${prompt}”: ${right ? "right" : "wrong"}`;
-  return element("img", { src: image, alt, width: gallery.width, height: gallery.height });
+  const alt = `${methods[column]} for “${prompt}”: ${verdict(tile)}`;
+  return element("img", { src: tile.image, alt, width: gallery.width, height: gallery.height });
 }
 
 // Choosing and ordering
@@ -112,11 +117,11 @@ function clear(shell) {
 }
 
 function tile(row, column) {
-  const { right, gain } = row.tiles[column];
+  const { gain } = row.tiles[column];
   const told = gain === null || column === base ? "" : ` ${signed(gain)}`;
   return element(
     "button",
-    { type: "button", class: right ? "tile right" : "tile wrong", "data-column": column },
+    { type: "button", class: `tile ${verdictClass(row.tiles[column])}`, "data-column": column },
     picture(row, column),
     element("span", { class: "method" }, methods[column]),
     element("span", { class: "verdict" }, verdict(row.tiles[column]) + told),
@@ -147,8 +152,8 @@ function view(place, column) {
   byId("viewer-prompt").textContent = row.prompt;
   byId("place").textContent =
     `${methods[column]}, ${row.task}, prompt ${row.prompt_index}, seed ${row.seed}, run ${gallery.columns[column].run}`;
-  byId("word").textContent = `${verdict(tile)} (score ${Number(tile.score.toFixed(3))})`;
-  byId("word").className = tile.right ? "right" : "wrong";
+  byId("word").textContent = verdict(tile);
+  byId("word").className = verdictClass(tile);
   byId("reason").textContent = tile.reason;
   byId("rewards").hidden = Object.keys(tile.rewards).length === 0;
   byId("rewards").tBodies[0].replaceChildren(...rewardLines(row, column));
@@ -186,8 +191,10 @@ function named(detection) {
 }
 
 function detectionLines(tile) {
-  if (tile.detections.length === 0) return [element("li", {}, "nothing")];
-  return tile.detections.map((each) => element("li", {}, `${named(each)}, confidence ${each.score.toFixed(2)}`));
+  const seen = tile.detections.map((each) => `${named(each)}, confidence ${each.score.toFixed(2)}`);
+  const told = Object.entries(tile.facts).map(([name, value]) => `${name}: ${value}`);
+  const lines = [...seen, ...told];
+  return (lines.length ? lines : ["nothing"]).map((line) => element("li", {}, line));
 }
 
 function boxes(tile) {
@@ -293,12 +300,22 @@ function option(value, text) {
 const first = methods.find((name) => name !== "base") ?? methods[0];
 const defaults = { search: "", task: "", method: first, verdict: "", order: "" };
 
+// What the verdicts are called where scores are grades
+const GRADES = {
+  "": "any score",
+  right: "at least 0.5",
+  wrong: "below 0.5",
+  mended: "at least 0.5 where base is below",
+  spoiled: "below 0.5 where base is not",
+};
+
 function prepare() {
   byId("task").append(...gallery.tasks.map((task) => option(task, task)));
   byId("method").append(...methods.map((method) => option(method, method)));
   byId("shown").append(
     ...methods.map((method) => element("label", {}, element("input", { type: "checkbox", value: method }), ` ${method}`)),
   );
+  if (gallery.graded) for (const each of byId("verdict").options) each.textContent = GRADES[each.value];
   for (const each of byId("order").options) each.disabled = each.value !== "" && !gallery.gains;
   for (const each of byId("verdict").options) each.disabled = base < 0 && ["mended", "spoiled"].includes(each.value);
   byId("remarks").append(...gallery.remarks.map((text) => element("p", {}, text)));

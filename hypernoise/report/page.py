@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from hypernoise.errors import HnError
 from hypernoise.files import write_atomically
 from hypernoise.report.figures import kept_figures, trade_off
 from hypernoise.report.gallery import gallery
 from hypernoise.tables import from_runs
 from hypernoise.tables.html import html, inline
-from hypernoise.tables.reference import paper_rows
-from hypernoise.tables.render import EMBEDDED, arrange, is_embedded
+from hypernoise.tables.publish import tabulated
+from hypernoise.tables.render import EMBEDDED, is_embedded
 from hypernoise.tables.sweep import steps_sweep
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hypernoise.report.figures import Figure
+    from hypernoise.tables.from_runs import StoredRun
     from hypernoise.tables.render import Sheet
 
 
@@ -38,19 +40,21 @@ ONE_DRAWING = 1000
 """Pixels; a figure that is broader has several panels and takes the page's whole width."""
 
 
-def write_report(world: str, results: Path, output: Path | None) -> None:
-    """`hn report`: the newest comparable runs of a world.
+def write_report(world: str, benchmark: str | None, results: Path, output: Path | None) -> None:
+    """`hn report`: tables of a world's newest comparable runs on every benchmark, and the images of one of them.
 
     Raises:
-        HnError: if there is no finished run of that world, one is damaged, or the page cannot be written.
+        HnError: if there is no such finished run, one is damaged, or the page cannot be written.
     """
     stored = from_runs.world_runs(results, world)
-    runs = from_runs.comparable(stored, stored[0])
-    rows = from_runs.rows(runs)
-    sheets = [arrange(rows, paper_rows(1), from_runs.notes(runs))]
-    if len(groups := from_runs.by_steps(stored, stored[0])) > 1:
-        sheets.append(steps_sweep(groups).sheet())
-    figures = [trade_off(rows), *kept_figures(results / world)]
+    looked_at = benchmark or stored[0].settings["benchmark"]
+    named = list(dict.fromkeys([looked_at, *(run.settings["benchmark"] for run in stored)]))
+    by_benchmark = {name: [run for run in stored if run.settings["benchmark"] == name] for name in named}
+    if not by_benchmark[looked_at]:
+        raise HnError(f"No finished run of {world!r} is on {looked_at!r}, only on {', '.join(named[1:])}.")
+    sheets = [sheet for each in by_benchmark.values() for sheet in _sheets(each)]
+    runs = from_runs.comparable(by_benchmark[looked_at], by_benchmark[looked_at][0])
+    figures = [trade_off(from_runs.rows(runs), runs[0].benchmark.report), *kept_figures(results / world)]
     shown = gallery(runs)
     path = output or results / world / "report.html"
     content = page(world, sheets, figures, shown)
@@ -59,6 +63,15 @@ def write_report(world: str, results: Path, output: Path | None) -> None:
     for remark in shown["remarks"]:
         console.print(remark, markup=False)
     console.print(f"Written to {path} ({len(content) / 1e6:.1f} MB)", style="dim", markup=False)
+
+
+def _sheets(stored: Sequence[StoredRun]) -> list[Sheet]:
+    """A benchmark's table, and Table 8 where GenEval's runs have several numbers of steps."""
+    groups = from_runs.by_steps(stored, stored[0])
+    if stored[0].benchmark.report.table != 1:
+        return [tabulated(groups)[1]]
+    _, sheet = tabulated([from_runs.comparable(stored, stored[0])])
+    return [sheet, steps_sweep(groups).sheet()] if len(groups) > 1 else [sheet]
 
 
 def page(world: str, sheets: Sequence[Sheet], figures: Sequence[Figure], shown: dict[str, Any]) -> bytes:

@@ -56,8 +56,12 @@ class Trunk(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Places [B, P, C] of images [B, 3, 32, 32] in [0, 1]."""
+        return self.look(images) + self.positions
+
+    def look(self, images: torch.Tensor) -> torch.Tensor:
+        """What is seen at the places [B, P, C], not yet where they are."""
         places: torch.Tensor = self.norm(self.layers(images * 2 - 1).flatten(2).transpose(1, 2))
-        return places + self.positions
+        return places
 
 
 class Scorer(nn.Module, ABC):
@@ -145,8 +149,11 @@ class DualScorer(Scorer):
         pooled = (words * weight).sum(1) / weight.sum(1)
         return {"embedding": F.normalize(self.caption(pooled), dim=1)}
 
+    def see(self, places: torch.Tensor) -> torch.Tensor:
+        """Unit vectors [B, D] of images' places."""
+        return F.normalize(self.place(self.layers(places)).mean(1), dim=1)
+
     def match(self, places: torch.Tensor, text: Text) -> torch.Tensor:
         """The cosine of image and caption, scaled and shifted as SigLIP's."""
-        image = F.normalize(self.place(self.layers(places)).mean(1), dim=1)
-        cosine = torch.einsum("bc,bkc->bk", image, text["embedding"])
+        cosine = torch.einsum("bc,bkc->bk", self.see(places), text["embedding"])
         return self.scale.exp() * cosine + self.bias

@@ -44,8 +44,8 @@ def budget_rows(runs: Mapping[tuple[str, int], StoredRun]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def figure(rows: pd.DataFrame) -> bytes:
-    """The score against the number of images tried, logarithmic, with 95% intervals, as PNG."""
+def figure(rows: pd.DataFrame, benchmark: str) -> bytes:
+    """A benchmark's score against the number of images tried, logarithmic, with 95% intervals, as PNG."""
     with drawing() as picture:
         axes = picture.axes
         base = rows[rows["method"] == "base"].iloc[0]
@@ -59,7 +59,7 @@ def figure(rows: pd.DataFrame) -> bytes:
         axes.set_xscale("log")
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
-        axes.set(xlabel="denoiser calls an image (NFE)", ylabel="GenEval score")
+        axes.set(xlabel="denoiser calls an image (NFE)", ylabel=f"{benchmark} score")
         axes.legend(frameon=False)
         return picture.png()
 
@@ -68,8 +68,9 @@ def publish_budgets(runs: Mapping[tuple[str, int], StoredRun], results: Path, co
     """Print the rows, and write them as `budgets.csv` and `budgets.png` below `results/<world>/`."""
     rows = budget_rows(runs)
     folder = results / str(runs["base", 1].settings["model"])
+    benchmark = runs["base", 1].benchmark.report.title.partition(" (")[0]
     write_atomically(folder / "budgets.csv", rows.round(5).to_csv(index=False).encode())
-    write_atomically(folder / "budgets.png", figure(rows))
+    write_atomically(folder / "budgets.png", figure(rows, benchmark))
     table = Table("method", "budget", "seconds an image", "mean [95%]", "above base [95%]")
     for row in rows.to_dict("records"):
         table.add_row(

@@ -63,4 +63,10 @@ def _tile(
     right = record["score"] >= 0.5
     color = _RIGHT if right else _WRONG
     draw.rectangle((at[0] - 2, at[1] - 2, at[0] + _TILE + 1, at[1] + _TILE + 1), outline=color, width=2)
-    _text(draw, at[0], at[1] + _TILE + 3, "right" if right else record["reason"] or "wrong", 22, color)
+    _text(draw, at[0], at[1] + _TILE + 3, _verdict(record["score"], record["reason"]), 22, color)
+
+
+def _verdict(score: float, reason: str) -> str:
+    if score in (0, 1):
+        return "right" if score else reason or "wrong"
+    return f"{score:.2f} {reason}"

@@ -1,4 +1,4 @@
-"""Table 1's rows from stored runs: which runs go together, their scores, times and differences to base."""
+"""A table's rows from stored runs: which runs go together, their scores, times and differences to base."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from hypernoise.errors import HnError
 from hypernoise.experiments import statistics
 from hypernoise.experiments.benchmark import Prompt
 from hypernoise.experiments.store import RunStore
+from hypernoise.registry import find
 from hypernoise.tables.table1 import Estimate, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from hypernoise.experiments.benchmark import Benchmark
 
 OF_THE_METHOD = ("method", "preset", "method_settings")
 CHANGED = ", changed"
@@ -41,6 +44,12 @@ class StoredRun:
         """The settings in the manifest."""
         settings: dict[str, Any] = self.manifest["settings"]
         return settings
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """The benchmark that was run."""
+        benchmark: Benchmark = find("benchmark", self.settings["benchmark"])()
+        return benchmark
 
     @property
     def name(self) -> str:
@@ -72,11 +81,8 @@ class StoredRun:
 
     @cached_property
     def scores(self) -> statistics.Scores:
-        """The judge's scores as columns."""
-        columns = zip(
-            *((r["task"], r["prompt_index"], r["seed"], r["score"]) for r in self.records), strict=True
-        )
-        return statistics.Scores(*map(list, columns))
+        """The judge's scores, as the benchmark forms its overall score."""
+        return self.benchmark.scores(self.records)
 
     @property
     def failures(self) -> int:
@@ -146,11 +152,10 @@ def by_steps(runs: Sequence[StoredRun], reference: StoredRun) -> list[list[Store
     return [comparable(runs, newest[steps]) for steps in sorted(newest)]
 
 
-def _estimate(estimate: statistics.Estimate) -> Estimate:
-    def known(value: float) -> float | None:
-        return None if np.isnan(value) else float(value)
-
-    return Estimate(float(estimate.mean), known(estimate.low), known(estimate.high))
+def known(estimate: statistics.Estimate) -> Estimate:
+    """An estimate as tables have it: None where an end of its interval is not known."""
+    low, high = (None if np.isnan(end) else float(end) for end in (estimate.low, estimate.high))
+    return Estimate(float(estimate.mean), low, high)
 
 
 def rows(runs: Sequence[StoredRun]) -> list[Row]:
@@ -165,10 +170,9 @@ def rows(runs: Sequence[StoredRun]) -> list[Row]:
 
 
 def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
-    estimates = statistics.bootstrap_interval(run.scores)
     delta = None
     if base is not None and run is not base:
-        delta = _estimate(statistics.paired_difference(run.scores, base.scores).overall)
+        delta = known(statistics.paired_difference(run.scores, base.scores).overall)
     return Row(
         model=run.settings["model"],
         method=run.settings["method"],
@@ -176,9 +180,9 @@ def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
         params_b=run.manifest["parameters"] / 1e9,
         seconds=float(np.median([cost["seconds"] for cost in run.store.costs()])),
         nfe=float(np.mean([record["nfe"] for record in run.records])),
-        mean=_estimate(estimates.overall),
+        mean=known(statistics.bootstrap_interval(run.scores).overall),
         delta=delta,
-        tasks={task: _estimate(estimate) for task, estimate in estimates.tasks.items()},
+        tasks={name: known(estimate) for name, estimate in run.benchmark.columns(run.records).items()},
         prompts=run.settings["prompts"],
         seeds=run.settings["seeds"],
         p_value=None if p_value is None else float(p_value),
@@ -189,21 +193,21 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
     """What a reader must know to trust the rows: sizes, detectable difference, settings, machine, failures."""
     first = runs[0]
     base = next((run for run in runs if run.settings["method"] == "base"), None)
-    machine = first.manifest["machine"]
+    machine, report = first.manifest["machine"], first.benchmark.report
     said = [
         f"{first.settings['prompts']} prompts × {first.settings['seeds']} seeds, suite {first.settings['suite']}, "
         f"prompt set {first.settings['prompts_sha256'][:8]}.",
         f"Time: median seconds an image at batch {first.settings['batch']}, text encoding and decoding included, "
         f"loading and storing not; {machine['processor']}, {machine['threads']} threads, {machine['device']}.",
+        *first.benchmark.remarks(first.settings["suite"], first.records),
     ]
     for run in runs:
         method = run.settings["method"]
         if base is not None and run is not base and first.settings["prompts"] > 1:
             smallest = statistics.smallest_detectable_difference(run.scores, base.scores)
             if not np.isnan(smallest):
-                said.append(
-                    f"{method} against base: smallest detectable difference {smallest:.3f} (80% power)."
-                )
+                printed = f"{smallest * report.scale:.{report.digits[0]}f}"
+                said.append(f"{method} against base: smallest detectable difference {printed} (80% power).")
         if run.settings["method_settings"]:
             values = ", ".join(f"{name} {value}" for name, value in run.settings["method_settings"].items())
             said.append(f"{method}: preset {run.settings['preset']} ({values}).")

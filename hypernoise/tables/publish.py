@@ -8,6 +8,7 @@ from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.files import write_atomically
+from hypernoise.registry import find, names
 from hypernoise.tables import from_runs
 from hypernoise.tables.contact_sheet import contact_sheet
 from hypernoise.tables.latex import latex
@@ -22,22 +23,48 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hypernoise.tables.from_runs import StoredRun
+    from hypernoise.tables.render import Sheet
+    from hypernoise.tables.table1 import Row
 
 
 def publish(runs: Sequence[StoredRun], results: Path, console: Console) -> None:
-    """Print Table 1 of some comparable runs and write it as CSV, Markdown and LaTeX.
+    """The table of some comparable runs, see `publish_groups`."""
+    publish_groups([runs], results, console)
 
-    The files are `table1.csv`, `table1.md` and `table1.tex` below `results/<world>/`; the CSV holds measured
-    rows alone, the others the paper's too.
+
+def publish_groups(groups: Sequence[Sequence[StoredRun]], results: Path, console: Console) -> None:
+    """Print a benchmark's table of groups of comparable runs and write it as CSV, Markdown and LaTeX.
+
+    Groups differ in the number of steps; each has its own base run.
+
+    The files are called as the benchmark's report has it, such as `table1.csv`, `table1.md` and `table1.tex`, below
+    `results/<world>/`; the CSV holds measured rows alone, the others the paper's too.
     """
-    rows = from_runs.rows(runs)
-    sheet = arrange(rows, paper_rows(1), from_runs.notes(runs))
-    folder = results / str(runs[0].settings["model"])
-    write_csv(rows, folder / "table1.csv")
-    write_atomically(folder / "table1.md", markdown(sheet).encode())
-    write_atomically(folder / "table1.tex", latex(sheet).encode())
+    first = groups[0][0]
+    report = first.benchmark.report
+    rows, sheet = tabulated(groups)
+    place = results / str(first.settings["model"]) / report.name
+    write_csv(rows, place.with_suffix(".csv"), report.columns)
+    write_atomically(place.with_suffix(".md"), markdown(sheet).encode())
+    write_atomically(place.with_suffix(".tex"), latex(sheet).encode())
     console.print(terminal(sheet, console.width))
-    console.print(f"Written to {folder}/table1.csv, .md and .tex", style="dim", highlight=False)
+    console.print(f"Written to {place}.csv, .md and .tex", style="dim", highlight=False)
+
+
+def tabulated(groups: Sequence[Sequence[StoredRun]]) -> tuple[list[Row], Sheet]:
+    """The rows of groups of comparable runs, and a benchmark's table of them with the paper's rows."""
+    report = groups[0][0].benchmark.report
+    rows = [row for runs in groups for row in from_runs.rows(runs)]
+    return rows, arrange(rows, paper_rows(report.table), _notes(groups), report)
+
+
+def _notes(groups: Sequence[Sequence[StoredRun]]) -> list[str]:
+    """The first group's notes, and what the others add to them under their number of steps."""
+    said = from_runs.notes(groups[0])
+    for runs in groups[1:]:
+        steps = runs[0].settings["steps"]
+        said += [f"At {steps} steps: {note}" for note in from_runs.notes(runs) if note not in said]
+    return said
 
 
 def write_table(number: int, world: str, results: Path) -> None:
@@ -46,11 +73,22 @@ def write_table(number: int, world: str, results: Path) -> None:
     Raises:
         HnError: if another command makes that table, or there is no finished run of that world.
     """
-    if number != 1:
+    made = {find("benchmark", name).report.table: name for name in reversed(names("benchmark"))}
+    if number not in made:
         raise HnError(
-            f"hn table writes Table 1, not {number}; `hn reproduce --list` names the other tables that can be made."
+            f"hn table writes Tables {', '.join(map(str, sorted(made)))}, not {number}; "
+            "`hn reproduce --list` names the other tables that can be made."
         )
-    runs = from_runs.world_runs(results, world)
+    runs = [
+        run
+        for run in from_runs.stored_runs(results)
+        if (run.settings["model"], run.settings["benchmark"]) == (world, made[number])
+    ]
+    if not runs:
+        raise HnError(
+            f"There is no finished run of {world!r} below {results / 'runs'} for Table {number}; "
+            f"make one with `hn bench {made[number]} --model {world}`."
+        )
     publish(from_runs.comparable(runs, runs[0]), results, Console())
 
 

@@ -1,4 +1,4 @@
-"""What a printed Table 1 says, before any format: sections of lines of cells, and the notes below them.
+"""What a printed benchmark table says, before any format: sections of lines of cells, and the notes below them.
 
 `markdown.py`, `latex.py`, `html.py` and `terminal.py` print a `Sheet`; none of them decides what is in it.
 """
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hypernoise.tables.table1 import TASKS, Estimate, Row
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from hypernoise.experiments.benchmark import Report
+    from hypernoise.tables.table1 import Estimate, Row
 
 MISSING = "–"
 MEASURED = "Measured here"
@@ -36,21 +37,18 @@ class Column:
     optional: bool = False
 
 
-COLUMNS = (
-    Column("Model", "Model", numeric=False),
-    Column("Method", "Method", numeric=False),
-    Column("Params (B)", "Par. B", optional=True),
-    Column("Time (s)", "Sec."),
-    Column("NFE", "NFE"),
-    Column("Mean ↑", "Mean ↑"),
-    Column("Single", "Single", optional=True),
-    Column("Two", "Two", optional=True),
-    Column("Counting", "Count", optional=True),
-    Column("Colors", "Color", optional=True),
-    Column("Position", "Pos.", optional=True),
-    Column("Attribution", "Attr.", optional=True),
-    Column("Δ base", "Δ base"),
-)
+def columns_of(report: Report) -> tuple[Column, ...]:
+    """The columns of a benchmark's table."""
+    return (
+        Column("Model", "Model", numeric=False),
+        Column("Method", "Method", numeric=False),
+        Column("Params (B)", "Par. B", optional=True),
+        Column("Time (s)", "Sec."),
+        Column("NFE", "NFE"),
+        Column(report.overall.full, report.overall.short),
+        *(Column(each.full, each.short, optional=True) for each in report.columns.values()),
+        Column("Δ base", "Δ base"),
+    )
 
 
 @dataclass(frozen=True)
@@ -87,28 +85,26 @@ class Sheet:
     footnotes: Mapping[str, str]
 
 
-def arrange(
-    rows: Sequence[Row], paper: pd.DataFrame, notes: Sequence[str], title: str = "GenEval (Table 1)"
-) -> Sheet:
+def arrange(rows: Sequence[Row], paper: pd.DataFrame, notes: Sequence[str], report: Report) -> Sheet:
     """Lay out our rows with the paper's below them.
 
     Args:
         rows: What was measured, in the order to print.
         paper: The paper's rows, see `reference.paper_rows`; may be empty.
         notes: Printed below the table: n, seeds, smallest detectable difference, which variants ran.
-        title: Printed above the table.
+        report: The benchmark's headings and units.
     """
     quoted: list[dict[Any, Any]] = paper.fillna({"footnote": ""}).to_dict("records")
     texts = dict.fromkeys(record["footnote"] for record in quoted if record["footnote"])
     markers = {text: chr(ord("a") + index) for index, text in enumerate(texts)}
     sections = (
-        Section(MEASURED, tuple(_measured(row) for row in rows if not is_embedded(row.model))),
-        Section(EMBEDDED, tuple(_measured(row) for row in rows if is_embedded(row.model))),
-        Section(PAPER, tuple(_quoted(record, markers) for record in quoted), quoted=True),
+        Section(MEASURED, tuple(_measured(row, report) for row in rows if not is_embedded(row.model))),
+        Section(EMBEDDED, tuple(_measured(row, report) for row in rows if is_embedded(row.model))),
+        Section(PAPER, tuple(_quoted(record, markers, report) for record in quoted), quoted=True),
     )
     return Sheet(
-        title=title,
-        columns=COLUMNS,
+        title=report.title,
+        columns=columns_of(report),
         sections=tuple(section for section in sections if section.lines),
         notes=(*([LEGEND] if rows else []), *notes),
         footnotes={marker: text for text, marker in markers.items()},
@@ -120,30 +116,35 @@ def is_embedded(model: str) -> bool:
     return model == "shapes" or model.startswith("shapes-")
 
 
-def _measured(row: Row) -> tuple[Cell, ...]:
+def _measured(row: Row, report: Report) -> tuple[Cell, ...]:
     # Methods are compared with base, not with each other, so the best of them is not singled out:
     # all that are told apart from base are bold together.
     bold = row.delta is not None and row.delta.low is not None and row.delta.low > 0
+    fine, coarse = report.digits
+
+    def cell(estimate: Estimate | None, value: str, ends: str, *, bold: bool = False) -> Cell:
+        return estimate_cell(estimate, value, ends, bold=bold, scale=report.scale)
+
     return (
         Cell(_model(row.model, row.steps)),
         Cell(row.method),
         Cell(_amount(row.params_b)),
         Cell(_amount(row.seconds)),
         Cell(_number(row.nfe, "g")),
-        estimate_cell(row.mean, ".3f", ".2f", bold=bold),
-        *(estimate_cell(row.tasks.get(task), ".2f", ".2f") for task in TASKS),
-        estimate_cell(row.delta, "+.3f", "+.3f"),
+        cell(row.mean, f".{fine}f", f".{coarse}f", bold=bold),
+        *(cell(row.tasks.get(name), f".{coarse}f", f".{coarse}f") for name in report.columns),
+        cell(row.delta, f"+.{fine}f", f"+.{fine}f"),
     )
 
 
-def _quoted(record: Mapping[Any, Any], markers: Mapping[str, str]) -> tuple[Cell, ...]:
+def _quoted(record: Mapping[Any, Any], markers: Mapping[str, str], report: Report) -> tuple[Cell, ...]:
     return (
         Cell(_model(record["model"], record["steps"])),
         Cell(record["method"], marker=markers.get(record["footnote"], "")),
-        Cell(_amount(record["params_b"])),
-        Cell(_amount(record["seconds"])),
-        Cell(MISSING),
-        *(Cell(_number(record[name], ".2f")) for name in ("mean", *TASKS)),
+        Cell(_amount(record.get("params_b"))),
+        Cell(_amount(record.get("seconds"))),
+        Cell(_number(record.get("nfe"), "g")),
+        *(Cell(_number(record.get(name), f".{report.digits[1]}f")) for name in ("mean", *report.columns)),
         Cell(MISSING),
     )
 
@@ -152,13 +153,15 @@ def _model(name: str, steps: int | None) -> str:
     return name if steps is None or pd.isna(steps) or steps == 1 else f"{name} ({steps}-step)"
 
 
-def estimate_cell(estimate: Estimate | None, value: str, ends: str, *, bold: bool = False) -> Cell:
+def estimate_cell(
+    estimate: Estimate | None, value: str, ends: str, *, bold: bool = False, scale: float = 1
+) -> Cell:
     """A measured value and its interval in these formats; a dash for what was not measured."""
     if estimate is None or isnan(estimate.value):
         return Cell(MISSING)
-    low, high = _number(estimate.low, ends), _number(estimate.high, ends)
+    low, high = (_number(end if end is None else end * scale, ends) for end in (estimate.low, estimate.high))
     interval = "" if MISSING in (low, high) else f"[{low}, {high}]"
-    return Cell(_number(estimate.value, value), interval, bold=bold)
+    return Cell(_number(estimate.value * scale, value), interval, bold=bold)
 
 
 def _amount(value: float | None) -> str:

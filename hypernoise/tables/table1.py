@@ -1,4 +1,4 @@
-"""The rows of our Table 1 (GenEval) and the CSV that keeps them: measured numbers only, never the paper's."""
+"""The rows of a benchmark's table and the CSV that keeps them: measured numbers only, never the paper's."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
-TYPES = {
-    **dict.fromkeys(("model", "method"), "str"),
-    "steps": "Int64",
-    **dict.fromkeys(("params_b", "seconds", "nfe"), "float64"),
-    **dict.fromkeys(("mean", "mean_low", "mean_high", "delta", "delta_low", "delta_high"), "float64"),
-    **dict.fromkeys(TASKS, "float64"),
-    **{f"{task}_{end}": "float64" for task in TASKS for end in ("low", "high")},
-    **dict.fromkeys(("prompts", "seeds"), "int64"),
-    "p_value": "float64",
-}
-COLUMNS = tuple(TYPES)
 PLAIN = ("model", "method", "steps", "params_b", "seconds", "nfe", "prompts", "seeds", "p_value")
 REQUIRED = ("model", "method", "mean", "prompts", "seeds")
 PARSERS = {"str": str, "Int64": int, "int64": int, "float64": float}
+
+
+def types(tasks: Iterable[str]) -> dict[str, str]:
+    """The CSV's columns in order and their types, for a benchmark's tasks or other parts."""
+    tasks = tuple(tasks)
+    return {
+        **dict.fromkeys(("model", "method"), "str"),
+        "steps": "Int64",
+        **dict.fromkeys(("params_b", "seconds", "nfe"), "float64"),
+        **dict.fromkeys(("mean", "mean_low", "mean_high", "delta", "delta_low", "delta_high"), "float64"),
+        **dict.fromkeys(tasks, "float64"),
+        **{f"{task}_{end}": "float64" for task in tasks for end in ("low", "high")},
+        **dict.fromkeys(("prompts", "seeds"), "int64"),
+        "p_value": "float64",
+    }
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ class Row:
         params_b: Parameters in billions, the noise hypernetwork's included.
         seconds: Time an image takes.
         nfe: Calls of the denoiser an image takes, the noise hypernetwork's included.
-        mean: Mean of the tasks.
+        mean: The benchmark's overall score.
         delta: Paired difference of `mean` to the same model's base; None for the base itself.
-        tasks: Score of each task in `TASKS`; a task that was not run is absent.
+        tasks: Score of each task or other part of the benchmark; one that was not run is absent.
         prompts: Number of prompts.
         seeds: Number of images a prompt has.
         p_value: Sign-flip test of `delta`, Holm-corrected within the table.
@@ -75,20 +78,26 @@ class Row:
     p_value: float | None
 
     def __post_init__(self) -> None:
-        if unknown := set(self.tasks) - set(TASKS):
-            raise ValueError(f"not tasks of GenEval: {sorted(unknown)}")
         if isnan(self.mean.value):
             raise ValueError(f"{self.model} with {self.method} has no mean")
 
 
-def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
-    """Lay rows out in the CSV's columns."""
-    return pd.DataFrame([_record(row) for row in rows], columns=list(COLUMNS)).astype(TYPES)
+def to_frame(rows: Iterable[Row], tasks: Iterable[str]) -> pd.DataFrame:
+    """Lay rows out in the CSV's columns.
+
+    Raises:
+        ValueError: if a row has a task that is not among `tasks`.
+    """
+    columns = types(tasks)
+    records = [_record(row) for row in rows]
+    if unknown := {name for record in records for name in record} - columns.keys():
+        raise ValueError(f"not tasks of this benchmark: {sorted(unknown)}")
+    return pd.DataFrame(records, columns=list(columns)).astype(columns)
 
 
-def write_csv(rows: Iterable[Row], path: Path) -> None:
+def write_csv(rows: Iterable[Row], path: Path, tasks: Iterable[str]) -> None:
     """Write rows so that `path` holds either its old content or all of the new, whenever the process dies."""
-    write_atomically(path, to_frame(rows).to_csv(index=False, lineterminator="\n").encode())
+    write_atomically(path, to_frame(rows, tasks).to_csv(index=False, lineterminator="\n").encode())
 
 
 def read_csv(path: Path) -> tuple[Row, ...]:
@@ -101,9 +110,11 @@ def read_csv(path: Path) -> tuple[Row, ...]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
+            names = tuple(reader.fieldnames or ())
+            tasks = _tasks(names)
+            if names != tuple(types(tasks)):
                 raise ValueError("its columns differ")
-            return tuple(_row(record) for record in reader)
+            return tuple(_row(record, tasks) for record in reader)
     except FileNotFoundError:
         raise HnError(f"There is no table at {path}; check the path.") from None
     except (ValueError, csv.Error) as error:
@@ -118,15 +129,22 @@ def _record(row: Row) -> dict[str, Any]:
     return record
 
 
-def _row(record: Mapping[str, str]) -> Row:
-    if set(record) != set(COLUMNS) or None in record.values():
+def _tasks(names: Iterable[str]) -> tuple[str, ...]:
+    """The tasks in a CSV's header: what has an interval and is neither the mean nor the difference."""
+    lows = (name.removesuffix("_low") for name in names if name.endswith("_low"))
+    return tuple(name for name in lows if name not in ("mean", "delta"))
+
+
+def _row(record: Mapping[str, str], tasks: tuple[str, ...]) -> Row:
+    columns = types(tasks)
+    if set(record) != set(columns) or None in record.values():
         raise ValueError("a line has too many or too few cells")
     if absent := [name for name in REQUIRED if not record[name]]:
         raise ValueError(f"a row has no {absent[0]}")
-    known: dict[str, Any] = {name: PARSERS[TYPES[name]](cell) for name, cell in record.items() if cell}
+    known: dict[str, Any] = {name: PARSERS[columns[name]](cell) for name, cell in record.items() if cell}
     estimates = {
         name: Estimate(known[name], known.get(f"{name}_low"), known.get(f"{name}_high"))
-        for name in ("mean", "delta", *TASKS)
+        for name in ("mean", "delta", *tasks)
         if name in known
     }
     plain: dict[str, Any] = {name: known.get(name) for name in PLAIN}
@@ -134,5 +152,5 @@ def _row(record: Mapping[str, str]) -> Row:
         **plain,
         mean=estimates["mean"],
         delta=estimates.get("delta"),
-        tasks={task: estimates[task] for task in TASKS if task in estimates},
+        tasks={task: estimates[task] for task in tasks if task in estimates},
     )

@@ -15,6 +15,7 @@ from hypernoise.experiments import reproduce
 from hypernoise.experiments.reproduce import CLAIMS, STEPS
 from hypernoise.noise.settings import PRESETS
 from hypernoise.tables.reference import paper_rows
+from hypernoise.tables.table1 import read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,21 @@ def test_list_names_everything(hn: Hn) -> None:
 
 def test_an_unknown_name_is_refused(refusal: Callable[..., str]) -> None:
     assert "did you mean 'table8'" in refusal("reproduce", "tabel8")
+
+
+@pytest.mark.parametrize(("number", "steps"), [(5, [1, 2, 4]), (6, [1, 2, 4]), (7, [1])])
+def test_other_benchmarks_tables_have_both_methods_at_every_number_of_steps(
+    hn: Hn, tmp_path: Path, number: int, steps: list[int]
+) -> None:
+    words = ["--limit", 4, "--seeds", 2, "--batch", 4, "--device", "cpu", "--results", tmp_path]
+    hn("reproduce", f"table{number}", *words)
+    found = read_csv(tmp_path / "shapes" / f"table{number}.csv")
+    assert [(row.steps, row.method) for row in found] == [
+        (each, method) for each in steps for method in ("base", "hypernoise")
+    ]
+    assert [row.delta is None for row in found] == [True, False] * len(steps)
+    text = (tmp_path / "shapes" / f"table{number}.md").read_text()
+    assert ("At 4 steps: hypernoise against base: smallest detectable" in text) == (4 in steps)
 
 
 def test_table_8_has_every_method_at_every_number_of_steps(hn: Hn, tmp_path: Path) -> None:

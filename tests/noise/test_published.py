@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 from stand_in_rewards import Conv
-from tiny_sana import TinySana
+from tiny_sana import tiny_sana
 
 from hypernoise.noise.hypernetwork import NoiseHypernetwork
 from hypernoise.noise.optimization import Optimization, build_steering
@@ -22,6 +22,8 @@ from hypernoise.rewards.redness import Redness
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hypernoise.generators.sana_sprint import SanaSprint
 
 ADAPTERS = (
     "A_default10",
@@ -62,12 +64,12 @@ class Published:
 
 
 @pytest.fixture
-def tiny(golden: Path) -> TinySana:
-    return TinySana(golden / "hypernoise" / "tiny_pipe")
+def tiny(golden: Path) -> SanaSprint:
+    return tiny_sana(golden / "hypernoise" / "tiny_pipe")
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
-def test_published_adapters_predict_the_published_noise(name: str, tiny: TinySana, golden: Path) -> None:
+def test_published_adapters_predict_the_published_noise(name: str, tiny: SanaSprint, golden: Path) -> None:
     published = Published(golden / "hypernoise", name)
     tensors = published.tensors
     condition = tiny.encode(["", ""])
@@ -77,7 +79,7 @@ def test_published_adapters_predict_the_published_noise(name: str, tiny: TinySan
     x0 = tensors["fixed_latents"]
     with torch.no_grad():
         untouched = tiny.predict(x0, condition)
-        delta = NoiseHypernetwork.load(tiny, published.adapter)(x0, condition)  # type: ignore[arg-type]
+        delta = NoiseHypernetwork.load(tiny, published.adapter)(x0, condition)
         assert delta.abs().max() > 0.05
         torch.testing.assert_close(delta, tensors["fixed_pred_noise"], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(untouched, tensors["fixed_base_output"], rtol=1e-5, atol=1e-5)
@@ -106,14 +108,14 @@ def _settings(trial: dict[str, Any], scale: float) -> TrainSettings:
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_trainings_take_the_published_steps(name: str, tiny: TinySana, golden: Path) -> None:
+def test_trainings_take_the_published_steps(name: str, tiny: SanaSprint, golden: Path) -> None:
     published = Published(golden / "hypernoise", name)
     trial, tensors = published.trial, published.tensors
     scale = trial["reg_weight"] / 0.5  # the published loss is ours times this, at this temperature
     settings = _settings(trial, scale)
     rewards = {"Conv": Conv(golden / "hypernoise" / "conv_reward.safetensors"), "Redness": Redness()}
     reward = Ensemble([(rewards[each["name"]], each["weighting"]) for each in trial["rewards"]])
-    steering = build_steering("hypernoise", tiny, settings)  # type: ignore[arg-type]
+    steering = build_steering("hypernoise", tiny, settings)
     steering.adapter.load(published.weights("init"), name)
     optimization = Optimization(steering, reward, settings, Accelerator(cpu=True))
     for step, row in enumerate(trial["log"]):

@@ -15,7 +15,7 @@ from hypernoise.errors import HnError
 from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Drawing
 from hypernoise.noise.settings import PRESETS, TrainSettings
-from hypernoise.noise.training import TrainRequest, run_training
+from hypernoise.noise.training import TrainRequest, preset_of, run_training
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.rewards.redness import Redness
 
@@ -55,6 +55,21 @@ def optimization(
 
 def parameters(one: Optimization) -> list[torch.Tensor]:
     return [parameter.detach().clone() for parameter in one.parameters]
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "preset"),
+    [
+        ("hypernoise", "sana", "table4-sana-sprint"),
+        ("hypernoise", "sd-turbo", "table4-sd-turbo"),
+        ("hypernoise", "flux", "table4-flux-schnell"),
+        ("hypernoise", "somebody-elses", "table4-sana-sprint"),
+        ("lora", "flux", "table4-sana-sprint"),
+        ("lora", "shapes", "shapes"),
+    ],
+)
+def test_a_model_is_trained_as_the_paper_trains_it(kind: str, model: str, preset: str) -> None:
+    assert preset_of(kind, model) == PRESETS[kind][preset]
 
 
 @pytest.mark.parametrize("kind", ["hypernoise", "lora"])

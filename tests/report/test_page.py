@@ -30,7 +30,7 @@ HOSTILE = "</script><script>alert(1)</script><!-- & \"'\u2028 \ud800"
 def written(runs: list[StoredRun], tmp_path: Path) -> str:
     """The report of the runs."""
     del runs
-    write_report("shapes", tmp_path, None)
+    write_report("shapes", None, tmp_path, None)
     return (tmp_path / "shapes" / "report.html").read_text()
 
 
@@ -42,7 +42,7 @@ def test_embedded_data_cannot_end_its_script() -> None:
 
 
 def test_a_caption_is_escaped(runs: list[StoredRun]) -> None:
-    figure = trade_off(rows(runs))
+    figure = trade_off(rows(runs), runs[0].benchmark.report)
     text = page("a<b", [], [Figure(HOSTILE, HOSTILE, figure.png)], {"rows": []}).decode()
     assert text.count("<script") == 2
     assert "&lt;script&gt;alert(1)" in text
@@ -82,7 +82,7 @@ def test_runs_of_other_numbers_of_steps_make_table_8(runs: list[StoredRun], tmp_
     del runs
     for method in ("base", "hypernoise"):
         store_run(tmp_path, method, steps=4)
-    write_report("shapes", tmp_path, None)
+    write_report("shapes", None, tmp_path, None)
     text = (tmp_path / "shapes" / "report.html").read_text()
     one, eight = re.findall("<table>.*?</table>", text, re.DOTALL)
     assert "<caption>GenEval (Table 1)</caption>" in one
@@ -119,16 +119,16 @@ def test_a_damaged_figure_is_named(tmp_path: Path) -> None:
 
 
 def test_scores_against_time_are_told_in_words(runs: list[StoredRun]) -> None:
-    said = trade_off(rows(runs)).description
+    said = trade_off(rows(runs), runs[0].benchmark.report).description
     assert "base 0.500 in 0.5 s; hypernoise 0.667 in 0.5 s; best-of-n 1.000 in 0.5 s" in said
 
 
 def test_a_world_without_runs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HnError, match="no finished run of 'shapes'"):
-        write_report("shapes", tmp_path, None)
+        write_report("shapes", None, tmp_path, None)
 
 
 def test_what_is_left_out_is_printed(tmp_path: Path, capsys: Any) -> None:
     store_run(tmp_path, "base", side=300)
-    write_report("shapes", tmp_path, None)
+    write_report("shapes", None, tmp_path, None)
     assert "Images are thumbnails of 256 pixels" in capsys.readouterr().out

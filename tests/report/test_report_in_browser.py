@@ -28,7 +28,7 @@ HOSTILE = (
 def report(results: Path, texts: tuple[str, ...] = PROMPTS) -> Path:
     for method in RIGHT:
         store_run(results, method, texts)
-    write_report("shapes", results, None)
+    write_report("shapes", None, results, None)
     return results / "shapes" / "report.html"
 
 
@@ -116,7 +116,7 @@ def test_rows_are_ordered_by_reward_gain(page: Browser, order: str, sign: int) -
 
 def test_without_rewards_ordering_by_gain_is_absent(browser: Browser, tmp_path: Path) -> None:
     store_run(tmp_path, "base", rewards=False)
-    write_report("shapes", tmp_path, None)
+    write_report("shapes", None, tmp_path, None)
     browser.open(tmp_path / "shapes" / "report.html", "order=most")
     assert browser.texts("#order option:not(:disabled)") == ["as in the suite"]
     assert "cannot be ordered by reward gain" in browser.texts("#remarks")[0]
@@ -133,7 +133,7 @@ def test_a_click_shows_the_image_large_with_what_the_judge_saw(page: Browser) ->
     assert page.texts("#place")[0].startswith(
         "hypernoise, two_object, prompt 1, seed 0, run shapes-hypernoise-"
     )
-    assert page.texts("#word, #reason") == ["✗ wrong (score 0)", f"expected {PROMPTS[1]}"]
+    assert page.texts("#word, #reason") == ["✗ wrong", f"expected {PROMPTS[1]}"]
     assert page.texts("#rewards tbody tr") == ["likes8.50−0.50", "size3.00+0.00"]
     assert page.texts("#detections li") == ["red bject, confidence 0.75"]
     assert page.texts("#picture text") == ["red bject 0.75"]

@@ -71,7 +71,7 @@ def test_gradients_are_weighted_too(both: Ensemble, images: torch.Tensor) -> Non
 
 @pytest.mark.parametrize(
     ("weights", "message"),
-    [({}, "at least one"), ({"shapes-mtch": 1.0}, "shapes-match"), ({"redness": 1.0, "hps": 5.0}, "hps")],
+    [({}, "at least one"), ({"shapes-mtch": 1.0}, "shapes-match"), ({"redness": 1.0, "hpsv3": 5.0}, "hps")],
 )
 def test_no_reward_and_unknown_ones_are_the_users_mistake(weights: Mapping[str, float], message: str) -> None:
     with pytest.raises(HnError, match=message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +16,6 @@ from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
 from hypernoise.shapes import weights
 from hypernoise.shapes.networks import TextEncoder, build_transformer
 from hypernoise.shapes.scorers import CrossScorer
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILES = sorted(weights.bundle().rglob("*.safetensors"))
 
@@ -46,7 +43,7 @@ def test_all_bundled_weights_are_small_together() -> None:
 
 @pytest.mark.parametrize(("method", "kind"), [("hypernoise", "hypernoise"), ("lora-finetune", "lora")])
 def test_a_bundled_adapter_is_what_its_preset_trains(method: str, kind: str) -> None:
-    facts = json.loads((ShapesGenerator.adapters[method] / "training.json").read_text())
+    facts = json.loads((Path(ShapesGenerator.adapters[method]) / "training.json").read_text())
     assert facts["kind"] == kind
     assert facts["settings"] == asdict(PRESETS[kind]["shapes"])
     assert facts["rewards"] == ShapesGenerator.default_rewards

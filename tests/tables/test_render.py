@@ -10,13 +10,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from benchmarks.geneval.benchmark import GenEval
 from hypernoise.tables.latex import latex
 from hypernoise.tables.markdown import markdown
 from hypernoise.tables.reference import paper_rows
-from hypernoise.tables.render import COLUMNS, Cell, Section, Sheet, arrange
-from hypernoise.tables.table1 import TASKS, Estimate, Row
+from hypernoise.tables.render import Cell, Section, Sheet, arrange, columns_of
+from hypernoise.tables.table1 import Estimate, Row
 from hypernoise.tables.terminal import terminal
 
+TASKS = tuple(GenEval.report.columns)
+COLUMNS = columns_of(GenEval.report)
 BASE = Row(
     model="shapes",
     method="base",
@@ -44,7 +47,7 @@ NONE = paper_rows(1).iloc[:0]
 
 
 def sheet(rows: list[Row] = ROWS, paper: pd.DataFrame | None = None, notes: list[str] = NOTES) -> Sheet:
-    return arrange(rows, paper_rows(1) if paper is None else paper, notes)
+    return arrange(rows, paper_rows(1) if paper is None else paper, notes, GenEval.report)
 
 
 def on_terminal(printed: Sheet, width: int, *, color: bool = False) -> str:
@@ -71,7 +74,7 @@ def test_origins_are_set_apart_and_in_order() -> None:
 def test_sections_without_rows_are_left_out() -> None:
     assert [section.heading for section in sheet([OTHER], NONE).sections] == ["Measured here"]
     assert [section.heading for section in sheet([], None).sections] == [PAPER]
-    assert arrange([BASE], pd.DataFrame(), []).footnotes == {}
+    assert arrange([BASE], pd.DataFrame(), [], GenEval.report).footnotes == {}
 
 
 def test_every_line_fills_every_column() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hypernoise.errors import HnError
-from hypernoise.tables.table1 import TASKS, Estimate, Row, read_csv, to_frame, write_csv
+from hypernoise.tables.table1 import Estimate, Row, read_csv, to_frame, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ HEADER = (
     "colors_low,colors_high,position_low,position_high,color_attr_low,color_attr_high,"
     "prompts,seeds,p_value"
 )
+TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 BASE = Row(
     model="shapes",
     method="base",
@@ -51,36 +52,36 @@ SPARSE = replace(
 
 def test_csv_returns_the_same_rows(tmp_path: Path) -> None:
     path = tmp_path / "new" / "table1.csv"
-    write_csv([BASE, OURS, SPARSE], path)
+    write_csv([BASE, OURS, SPARSE], path, TASKS)
     assert read_csv(path) == (BASE, OURS, SPARSE)
 
 
 def test_csv_has_the_fixed_columns(tmp_path: Path) -> None:
     path = tmp_path / "table1.csv"
-    write_csv([OURS], path)
+    write_csv([OURS], path, TASKS)
     header, line = path.read_text(encoding="utf-8").splitlines()
     assert header == HEADER
     cells = dict(zip(header.split(","), line.split(","), strict=True))
     assert cells["two_object_high"] == "0.27"
     assert [cells[name] for name in ("steps", "prompts", "seeds")] == ["1", "553", "4"]
-    assert to_frame([]).columns.tolist() == HEADER.split(",")
+    assert to_frame([], TASKS).columns.tolist() == HEADER.split(",")
 
 
 def test_an_empty_table_can_be_read_again(tmp_path: Path) -> None:
-    write_csv([], tmp_path / "table1.csv")
+    write_csv([], tmp_path / "table1.csv", TASKS)
     assert read_csv(tmp_path / "table1.csv") == ()
 
 
 def test_interrupted_write_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "table1.csv"
-    write_csv([BASE], path)
+    write_csv([BASE], path, TASKS)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_csv([BASE, OURS], path)
+        write_csv([BASE, OURS], path, TASKS)
     assert read_csv(path) == (BASE,)
     assert [file.name for file in tmp_path.iterdir()] == ["table1.csv"]
 
@@ -101,14 +102,14 @@ def test_content_is_on_disk_before_it_takes_the_name(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "fsync", spy_fsync)
     monkeypatch.setattr(os, "replace", spy_rename)
-    write_csv([BASE], path)
+    write_csv([BASE], path, TASKS)
     size = path.stat().st_size
     assert calls[:2] == [("fsync", size), ("replace", size)]
 
 
 def test_a_task_of_another_name_is_refused() -> None:
     with pytest.raises(ValueError, match="colours"):
-        replace(BASE, tasks={"colours": Estimate(0.5)})
+        to_frame([replace(BASE, tasks={"colours": Estimate(0.5)})], TASKS)
 
 
 def test_a_row_without_mean_is_refused() -> None:

@@ -33,7 +33,7 @@ class Suite:
         benchmark = find_benchmark("geneval", "shapes")
         self.generator = generator
         self.prompts: list[Prompt] = benchmark.prompts("shapes")
-        self.judge = benchmark.judge("shapes")
+        self.judge = benchmark.judge("shapes", generator.device)
         self.condition = generator.encode([prompt.text for prompt in self.prompts])
 
     @torch.no_grad()

@@ -1,0 +1,91 @@
+"""GenEval's color classifier: CLIP ViT-L/14 (Radford et al. 2021), zero-shot over ten colors.
+
+The weights are OpenAI's as open_clip itself takes them: the hub's `timm/vit_large_patch14_clip_224.openai`, which
+holds them as safetensors. They were trained with QuickGELU, so the architecture is `ViT-L-14-quickgelu`; open_clip
+merely warns of a mismatch, here it is an error.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file
+
+from benchmarks.geneval.prompts import COLORS
+from benchmarks.geneval.sources import COLOR_CLASSIFIER
+from hypernoise.batches import in_equal_batches
+from hypernoise.errors import HnError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Box = tuple[float, float, float, float]
+
+ARCHITECTURE = "ViT-L-14-quickgelu"
+TEMPLATES = (
+    "a photo of a {color} {name}",
+    "a photo of a {color}-colored {name}",
+    "a photo of a {color} object",
+)
+GREY = 0x99
+"""What is painted over all that lies outside an object's mask, in each channel."""
+
+
+class ColorClassifier:
+    """Names the color of objects; float32, `batch` crops at once."""
+
+    def __init__(
+        self, model: open_clip.CLIP, architecture: str, device: torch.device, batch: int = 32
+    ) -> None:
+        self.model = model.float().to(device).eval().requires_grad_(requires_grad=False)
+        self.device, self.batch = device, batch
+        self.tokenizer = open_clip.get_tokenizer(architecture)
+        self.preprocess = open_clip.image_transform(model.visual.image_size, is_train=False)
+        self.classes = cache(self._classes)
+
+    @classmethod
+    def load(cls, device: torch.device, architecture: str = ARCHITECTURE) -> ColorClassifier:
+        """The published weights.
+
+        Raises:
+            HnError: if they cannot be had, or the architecture lacks QuickGELU.
+        """
+        if not (open_clip.get_model_config(architecture) or {}).get("quick_gelu"):
+            raise HnError(f"{architecture} has no QuickGELU, with which {COLOR_CLASSIFIER.repo} was trained.")
+        model = open_clip.create_model(architecture, load_weights=False)
+        model.load_state_dict(load_file(COLOR_CLASSIFIER.fetch() / COLOR_CLASSIFIER.files[0]))
+        return cls(model, architecture, device)
+
+    def __call__(self, crops: Sequence[Image.Image], names: Sequence[str]) -> list[str]:
+        """The color of each crop, which shows an object of the class beside it."""
+        features = in_equal_batches(crops, self.batch, self._features)
+        return [
+            COLORS[int((self.classes(name) @ feature).argmax())]
+            for feature, name in zip(features, names, strict=True)
+        ]
+
+    @torch.no_grad()
+    def _features(self, crops: Sequence[Image.Image]) -> torch.Tensor:
+        pixels = torch.stack([self.preprocess(crop) for crop in crops]).to(self.device)
+        return F.normalize(self.model.encode_image(pixels), dim=-1)
+
+    @torch.no_grad()
+    def _classes(self, name: str) -> torch.Tensor:
+        """Unit vectors [10, D], each the mean of a color's three sentences."""
+        texts = [template.format(color=color, name=name) for color in COLORS for template in TEMPLATES]
+        embedded = F.normalize(self.model.encode_text(self.tokenizer(texts).to(self.device)), dim=-1)
+        return F.normalize(embedded.view(len(COLORS), len(TEMPLATES), -1).mean(dim=1), dim=-1)
+
+
+def crop(image: NDArray[np.uint8], mask: NDArray[np.bool_], box: Box) -> Image.Image:
+    """An object cut out of its image uint8 [H, W, 3] by its box, grey outside its mask [H, W]."""
+    masked = np.where(mask[..., None], image, np.uint8(GREY))
+    return Image.fromarray(masked).crop(box)

@@ -1,0 +1,46 @@
+"""What the tests of the generators share: the paper's generators, tiny, from a hub cache."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from hypernoise.registry import find
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub cache with tiny pipelines under the names of the real ones."""
+    from hub_cache import build  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("hub")
+    build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fresh(hub: Path) -> Callable[[str], Any]:
+    """Loads a generator of one's own by its name, without a network; FLUX's images have 128 pixels, not 512 or 1024."""
+    from hub_cache import offline  # noqa: PLC0415
+
+    def load(name: str) -> Any:
+        kind = find("model", name)
+        small = type(kind.__name__, (kind,), {"card": replace(kind.card, resolution=128)})
+        with offline(hub):
+            return small.load(torch.device("cpu"))
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def loaded(fresh: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Gives the one generator of a name that is shared, and that nobody may change."""
+    return cache(fresh)
