@@ -96,13 +96,24 @@ def _tile(
     }
 
 
-def facts(details: Mapping[str, Any]) -> dict[str, str]:
-    """What the judge tells beside detections, such as the answers to its questions, each as text."""
-    told: dict[str, Any] = {}
-    for name, value in details.items():
-        if name != "detections":
-            told |= value if isinstance(value, dict) else {name: value}
-    return {name: f"{value:.3g}" if isinstance(value, float) else str(value) for name, value in told.items()}
+def facts(details: Mapping[str, Any]) -> list[str]:
+    """What the judge tells beside detections, such as the answers to its questions, a line each."""
+    told = [(name, value) for name, value in details.items() if name != "detections"]
+    return [_told(item) for name, value in told for item in _items(name, value)]
+
+
+def _items(name: str, value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.items())
+    return value if isinstance(value, list) else [(name, value)]
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ": ".join(map(_told, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def gain(

@@ -192,8 +192,7 @@ function named(detection) {
 
 function detectionLines(tile) {
   const seen = tile.detections.map((each) => `${named(each)}, confidence ${each.score.toFixed(2)}`);
-  const told = Object.entries(tile.facts).map(([name, value]) => `${name}: ${value}`);
-  const lines = [...seen, ...told];
+  const lines = [...seen, ...tile.facts];
   return (lines.length ? lines : ["nothing"]).map((line) => element("li", {}, line));
 }
 

@@ -27,7 +27,7 @@ def known_gain(method: str, index: int, seed: int) -> float:
     return {"base": 0.0, "hypernoise": index - 2 + seed / 4, "best-of-n": 1.0}[method]
 
 
-def _record(method: str, index: int, seed: int, text: str, digest: str) -> dict[str, Any]:
+def _record(method: str, index: int, seed: int, text: str, digest: str, right_score: float) -> dict[str, Any]:
     right = index in RIGHT[method]
     detection = {"class": text[-5:], "color": "red", "score": 0.75, "box": BOX}
     return {
@@ -40,9 +40,9 @@ def _record(method: str, index: int, seed: int, text: str, digest: str) -> dict[
         "nfe": 1,
         "reward_forwards": 0,
         "reward_backwards": 0,
-        "score": float(right),
+        "score": right * right_score,
         "reason": "" if right else f"expected {text}",
-        "details": {"detections": [detection] * (index % 2)},
+        "details": {"detections": [detection] * (index % 2), "answers": [["whole", right]]},
     }
 
 
@@ -53,16 +53,18 @@ def store_run(
     side: int = 8,
     *,
     steps: int = 1,
+    benchmark: str = "geneval",
+    right_score: float = 1.0,
     rewards: bool = True,
 ) -> StoredRun:
     """A finished run of six prompts and two seeds; fewer steps are newer. Images get brighter by prompt."""
-    store = RunStore(results / "runs" / f"shapes-{method}-geneval-shapes-{steps:010x}")
+    store = RunStore(results / "runs" / f"shapes-{method}-{benchmark}-shapes-{steps:010x}")
     settings = {
         "model": "shapes",
         "method": method,
         "preset": "paper",
         "method_settings": {},
-        "benchmark": "geneval",
+        "benchmark": benchmark,
         "suite": "shapes",
         "prompts": len(texts),
         "prompts_sha256": "0" * 64,
@@ -86,7 +88,7 @@ def store_run(
     for index, text in enumerate(texts):
         for seed in range(SEEDS):
             digest = store.write_image(index, seed, np.full((side, side, 3), index * 40, np.uint8))
-            record = _record(method, index, seed, text, digest)
+            record = _record(method, index, seed, text, digest, right_score)
             records.append(record if rewards else {k: v for k, v in record.items() if k != "rewards"})
             costs.append({"prompt_index": index, "seed": seed, "seconds": 0.5})
     store.write_piece(0, records, costs)

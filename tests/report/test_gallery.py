@@ -13,7 +13,7 @@ from known_runs import BOX, PROMPTS, RIGHT, SEEDS, TASKS, known_gain, store_run
 from PIL import Image
 
 from hypernoise.errors import HnError
-from hypernoise.report.gallery import LARGEST, data_uri, gain, gallery
+from hypernoise.report.gallery import LARGEST, data_uri, facts, gain, gallery
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +80,13 @@ def test_without_rewards_rows_have_no_gain_and_the_page_says_so(tmp_path: Path) 
     data = gallery([store_run(tmp_path, method, rewards=False) for method in ("base", "hypernoise")])
     assert not data["gains"]
     assert "cannot be ordered by reward gain" in data["remarks"][0]
+
+
+def test_what_the_judge_tells_beside_detections_is_text() -> None:
+    questions = {"is it red?": True, "is it round?": 0.123456}
+    answers = [["whole", False]]
+    details = {"detections": [{}], "questions": questions, "answers": answers, "near": 0.5, "seen": ["a"]}
+    assert facts(details) == ["is it red?: yes", "is it round?: 0.123", "whole: no", "near: 0.5", "a"]
 
 
 def test_without_base_there_is_no_gain(runs: list[StoredRun]) -> None:

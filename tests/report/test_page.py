@@ -97,6 +97,24 @@ def test_runs_of_other_numbers_of_steps_make_table_8(runs: list[StoredRun], tmp_
     ]
 
 
+def test_every_benchmark_has_its_table_and_one_its_images(runs: list[StoredRun], tmp_path: Path) -> None:
+    del runs
+    store_run(tmp_path, "base", benchmark="dpg-bench")
+    for benchmark, columns in (("dpg-bench", 1), ("geneval", 3)):
+        write_report("shapes", benchmark, tmp_path, None)
+        text = (tmp_path / "shapes" / "report.html").read_text()
+        captions = re.findall("<caption>(.*?)</caption>", text)
+        assert sorted(caption.split()[0] for caption in captions[:2]) == ["DPG-Bench", "GenEval"]
+        assert captions[0].lower().startswith(benchmark)
+        assert text.count('"method":') == columns
+
+
+def test_a_benchmark_without_runs_is_refused(runs: list[StoredRun], tmp_path: Path) -> None:
+    del runs
+    with pytest.raises(HnError, match="No finished run of 'shapes' is on 'diversity', only on geneval"):
+        write_report("shapes", "diversity", tmp_path, None)
+
+
 def test_every_image_has_words(written: str) -> None:
     alts = re.findall(r'<img src="[^"]*" alt="([^"]*)"', written)
     assert len(alts) == written.count("<img ")

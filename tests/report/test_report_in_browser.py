@@ -126,6 +126,18 @@ def test_without_rewards_ordering_by_gain_is_absent(browser: Browser, tmp_path: 
     assert browser.problems == []
 
 
+def test_grades_are_told_as_numbers(browser: Browser, tmp_path: Path) -> None:
+    for method in ("base", "hypernoise"):
+        store_run(tmp_path, method, benchmark="dpg-bench", right_score=0.75)
+    write_report("shapes", None, tmp_path, None)
+    browser.open(tmp_path / "shapes" / "report.html")
+    assert browser.texts("#rows li:first-child .verdict") == ["score 0.75", "score 0.75 −2.00"]
+    assert browser.texts("#verdict option")[1:3] == ["at least 0.5", "below 0.5"]
+    browser.choose("verdict", "mended")
+    assert prompts(browser) == of(3, 5)
+    assert browser.problems == []
+
+
 def test_a_click_shows_the_image_large_with_what_the_judge_saw(page: Browser) -> None:
     page.click("#rows li:nth-child(3) [data-column='1']")
     assert page.run("document.getElementById('viewer').open")
@@ -135,7 +147,7 @@ def test_a_click_shows_the_image_large_with_what_the_judge_saw(page: Browser) ->
     )
     assert page.texts("#word, #reason") == ["✗ wrong", f"expected {PROMPTS[1]}"]
     assert page.texts("#rewards tbody tr") == ["likes8.50−0.50", "size3.00+0.00"]
-    assert page.texts("#detections li") == ["red bject, confidence 0.75"]
+    assert page.texts("#detections li") == ["red bject, confidence 0.75", "whole: no"]
     assert page.texts("#picture text") == ["red bject 0.75"]
     assert float(page.run("document.querySelector('#picture g').getAttribute('opacity')")) == pytest.approx(
         0.85
