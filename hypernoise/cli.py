@@ -229,7 +229,7 @@ def show(
     show_run(run, prompts, seed, results)
 
 
-@app.command(epilog="Example: `hn report --world shapes`")
+@app.command(epilog="Example: `hn report --world shapes --benchmark geneval`")
 def report(
     world: Annotated[str, typer.Option(help="The model whose runs to show, or shapes.")] = "shapes",
     benchmark: Annotated[
