@@ -229,6 +229,30 @@ def show(
     show_run(run, prompts, seed, results)
 
 
+@app.command(epilog="Example: `hn report --world shapes --benchmark geneval`")
+def report(
+    world: Annotated[str, typer.Option(help="The model whose runs to show, or shapes.")] = "shapes",
+    benchmark: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The benchmark whose images to show.", show_default="the newest run's"),
+    ] = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="File to write.", dir_okay=False, show_default="results/<world>/report.html"),
+    ] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Write one HTML page that opens from disk: tables, figures, and every image of the methods side by side.
+
+    It shows the runs that `hn table` takes: tables of all benchmarks, the images of one. Images larger than 256
+    pixels become thumbnails, and a gallery larger than 30 MB shows fewer prompts, taken from the tasks in turn; the
+    page and the command say so.
+    """
+    from hypernoise.report.page import write_report  # noqa: PLC0415
+
+    write_report(world, benchmark, results, output)
+
+
 @app.command(epilog="Example: `hn score geneval --suite coco --images my-images`")
 def score(
     benchmark: BenchmarkName,

@@ -48,6 +48,7 @@ def test_there_are_these_commands() -> None:
         "bench",
         "table",
         "show",
+        "report",
         "ls",
         "prompts",
         "reproduce",
@@ -208,6 +209,20 @@ def test_show_writes_the_contact_sheet_of_all_methods(hn: Hn, results: Path) -> 
     hn("show", BASE_RUN, "--prompts", 3, "--seed", 1, "--results", results)
     with Image.open(results / "shapes" / "contact_sheet.png") as sheet:
         assert sheet.size == (230 + 2 * 142, 26 + 3 * 181)
+
+
+def test_report_shows_all_images_of_all_methods(hn: Hn, results: Path, tmp_path: Path) -> None:
+    output = tmp_path / "elsewhere" / "page.html"
+    (*_, written) = hn("report", "--world", "shapes", "--output", output, "--results", results)
+    page = output.read_text()
+    assert written == f"Written to {output} ({len(page) / 1e6:.1f} MB)"
+    data = json.loads(re.findall(r'<script type="application/json" id="data">(.*)</script>', page)[0])
+    assert [column["method"] for column in data["columns"]] == ["base", "best-of-n"]
+    assert [(row["seed"], len(row["tiles"])) for row in data["rows"]] == [(0, 2), (1, 2)] * 5
+    gains = [tile["gain"] for row in data["rows"] for tile in row["tiles"]]
+    assert min(gains) == 0.0
+    hn("report", "--results", results)
+    assert (results / "shapes" / "report.html").read_text() == page
 
 
 def test_a_third_party_s_method_runs_beside_ours(

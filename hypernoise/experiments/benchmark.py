@@ -135,14 +135,18 @@ class Benchmark(Protocol):
         ...
 
 
-def spread(prompts: Sequence[Prompt], limit: int | None) -> list[Prompt]:
-    """At most `limit` prompts, taken from the tasks in turn, in the suite's order."""
-    if limit is None or limit >= len(prompts):
-        return list(prompts)
+def in_turns(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The tasks' first prompts, then their second ones, and so on, each round in the suite's order."""
     seen: dict[str, int] = {}
     turns = []
     for prompt in prompts:
         turns.append((seen.get(prompt.task, 0), prompt.index, prompt))
         seen[prompt.task] = seen.get(prompt.task, 0) + 1
-    chosen = sorted(turns, key=lambda turn: turn[:2])[:limit]
-    return sorted((prompt for _, _, prompt in chosen), key=lambda prompt: prompt.index)
+    return [prompt for _, _, prompt in sorted(turns, key=lambda turn: turn[:2])]
+
+
+def spread(prompts: Sequence[Prompt], limit: int | None) -> list[Prompt]:
+    """At most `limit` prompts, taken from the tasks in turn, in the suite's order."""
+    if limit is None or limit >= len(prompts):
+        return list(prompts)
+    return sorted(in_turns(prompts)[:limit], key=lambda prompt: prompt.index)

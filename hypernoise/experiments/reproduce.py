@@ -13,7 +13,7 @@ from hypernoise.noise.training import TrainRequest, preset_of, run_training
 from hypernoise.registry import find, nearest
 from hypernoise.tables.contact_sheet import contact_sheet
 from hypernoise.tables.publish import publish_groups
-from hypernoise.tables.sweep import Sweep, publish_sweep
+from hypernoise.tables.sweep import Sweep, publish_sweep, steps_sweep
 from hypernoise.tables.tradeoff import publish_tradeoff
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def _table8(setting: Setting, results: Path) -> None:
     console = Console()
     methods = ["base", "lora-finetune", "hypernoise"]
     groups = [run(setting.request(methods, steps), results, console) for steps in STEPS]
-    title = "GenEval by number of steps (Tables 2 and 8)"
-    publish_sweep(Sweep(8, title, "steps", "steps of the generator", groups), results, console)
+    publish_sweep(steps_sweep(groups), results, console)
 
 
 def _train(setting: Setting, method: str, rank: int, results: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from hypernoise.experiments.benchmark import Prompt, spread
+from hypernoise.experiments.benchmark import spread
 from hypernoise.files import write_png
 
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ def _text(
         y += _LINE
 
 
-def _prompts(run: StoredRun) -> list[Prompt]:
-    found = {r["prompt_index"]: Prompt(r["prompt_index"], r["prompt"], r["task"], {}) for r in run.records}
-    return [found[index] for index in sorted(found)]
-
-
 def contact_sheet(runs: Sequence[StoredRun], seed: int, rows: int, path: Path) -> None:
     """Write a PNG of `rows` prompts, spread over the tasks, as each run drew them from the same seed.
 
@@ -41,7 +36,7 @@ def contact_sheet(runs: Sequence[StoredRun], seed: int, rows: int, path: Path) -
         HnError: if an image is missing, unreadable or not the one that was scored.
     """
     tables = [{(r["prompt_index"], r["seed"]): r for r in run.records} for run in runs]
-    shown = spread(_prompts(runs[0]), rows)
+    shown = spread(runs[0].prompts, rows)
     height = _TILE + 3 * _LINE + _GAP
     size = (_CAPTION + len(runs) * (_TILE + _GAP), 2 * _LINE + len(shown) * height)
     sheet = Image.new("RGB", size, "white")

@@ -11,6 +11,7 @@ import numpy as np
 
 from hypernoise.errors import HnError
 from hypernoise.experiments import statistics
+from hypernoise.experiments.benchmark import Prompt
 from hypernoise.experiments.store import RunStore
 from hypernoise.registry import find
 from hypernoise.tables.table1 import Estimate, Row
@@ -60,6 +61,14 @@ class StoredRun:
     def records(self) -> list[dict[str, Any]]:
         """One record a sample."""
         return self.store.records()
+
+    @cached_property
+    def prompts(self) -> list[Prompt]:
+        """The prompts of the records, in the suite's order, without what only the judge needs."""
+        found = {
+            r["prompt_index"]: Prompt(r["prompt_index"], r["prompt"], r["task"], {}) for r in self.records
+        }
+        return [found[index] for index in sorted(found)]
 
     @property
     def finished(self) -> bool:
@@ -118,6 +127,30 @@ def comparable(runs: Sequence[StoredRun], reference: StoredRun) -> list[StoredRu
             newest.setdefault(run.settings["method"], run)
     known = {method: place for place, method in enumerate(METHOD_ORDER)}
     return [newest[method] for method in sorted(newest, key=lambda m: (known.get(m, len(known)), m))]
+
+
+def world_runs(results: Path, world: str) -> list[StoredRun]:
+    """All finished runs of a world, the newest first.
+
+    Raises:
+        HnError: if there is no finished run of that world.
+    """
+    runs = [run for run in stored_runs(results) if run.settings["model"] == world]
+    if not runs:
+        raise HnError(
+            f"There is no finished run of {world!r} below {results / 'runs'}; "
+            f"make one with `hn bench geneval --model {world}`."
+        )
+    return runs
+
+
+def by_steps(runs: Sequence[StoredRun], reference: StoredRun) -> list[list[StoredRun]]:
+    """Comparable runs for each number of steps, fewest first; in all else they are as `reference`."""
+    newest: dict[int, StoredRun] = {}
+    for run in runs:
+        if run.conditions | {"steps": None} == reference.conditions | {"steps": None}:
+            newest.setdefault(run.settings["steps"], run)
+    return [comparable(runs, newest[steps]) for steps in sorted(newest)]
 
 
 def known(estimate: statistics.Estimate) -> Estimate:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hypernoise.tables.from_runs import StoredRun
+    from hypernoise.tables.render import Sheet
+    from hypernoise.tables.table1 import Row
 
 
 def publish(runs: Sequence[StoredRun], results: Path, console: Console) -> None:
@@ -40,14 +42,20 @@ def publish_groups(groups: Sequence[Sequence[StoredRun]], results: Path, console
     """
     first = groups[0][0]
     report = first.benchmark.report
-    rows = [row for runs in groups for row in from_runs.rows(runs)]
-    sheet = arrange(rows, paper_rows(report.table), _notes(groups), report)
+    rows, sheet = tabulated(groups)
     place = results / str(first.settings["model"]) / report.name
     write_csv(rows, place.with_suffix(".csv"), report.columns)
     write_atomically(place.with_suffix(".md"), markdown(sheet).encode())
     write_atomically(place.with_suffix(".tex"), latex(sheet).encode())
     console.print(terminal(sheet, console.width))
     console.print(f"Written to {place}.csv, .md and .tex", style="dim", highlight=False)
+
+
+def tabulated(groups: Sequence[Sequence[StoredRun]]) -> tuple[list[Row], Sheet]:
+    """The rows of groups of comparable runs, and a benchmark's table of them with the paper's rows."""
+    report = groups[0][0].benchmark.report
+    rows = [row for runs in groups for row in from_runs.rows(runs)]
+    return rows, arrange(rows, paper_rows(report.table), _notes(groups), report)
 
 
 def _notes(groups: Sequence[Sequence[StoredRun]]) -> list[str]:

@@ -1,6 +1,6 @@
 """What a printed benchmark table says, before any format: sections of lines of cells, and the notes below them.
 
-`markdown.py`, `latex.py` and `terminal.py` print a `Sheet`; none of them decides what is in it.
+`markdown.py`, `latex.py`, `html.py` and `terminal.py` print a `Sheet`; none of them decides what is in it.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def arrange(rows: Sequence[Row], paper: pd.DataFrame, notes: Sequence[str], repo
     texts = dict.fromkeys(record["footnote"] for record in quoted if record["footnote"])
     markers = {text: chr(ord("a") + index) for index, text in enumerate(texts)}
     sections = (
-        Section(MEASURED, tuple(_measured(row, report) for row in rows if not _embedded(row))),
-        Section(EMBEDDED, tuple(_measured(row, report) for row in rows if _embedded(row))),
+        Section(MEASURED, tuple(_measured(row, report) for row in rows if not is_embedded(row.model))),
+        Section(EMBEDDED, tuple(_measured(row, report) for row in rows if is_embedded(row.model))),
         Section(PAPER, tuple(_quoted(record, markers, report) for record in quoted), quoted=True),
     )
     return Sheet(
@@ -111,8 +111,9 @@ def arrange(rows: Sequence[Row], paper: pd.DataFrame, notes: Sequence[str], repo
     )
 
 
-def _embedded(row: Row) -> bool:
-    return row.model == "shapes" or row.model.startswith("shapes-")
+def is_embedded(model: str) -> bool:
+    """Whether a model belongs to the embedded world."""
+    return model == "shapes" or model.startswith("shapes-")
 
 
 def _measured(row: Row, report: Report) -> tuple[Cell, ...]:

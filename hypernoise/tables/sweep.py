@@ -127,6 +127,12 @@ class Sweep:
             return picture.png()
 
 
+def steps_sweep(groups: Sequence[Sequence[StoredRun]]) -> Sweep:
+    """Table 8, which holds Table 2."""
+    title = "GenEval by number of steps (Tables 2 and 8)"
+    return Sweep(8, title, "steps", "steps of the generator", groups)
+
+
 def _record(row: Row, rank: int | None) -> dict[str, Any]:
     return {
         "model": row.model,

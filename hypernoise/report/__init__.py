@@ -1,0 +1,1 @@
+"""A page to look at: tables, figures and all images of some stored runs in one HTML file that needs nothing else."""
