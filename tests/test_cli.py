@@ -225,14 +225,58 @@ def test_report_shows_all_images_of_all_methods(hn: Hn, results: Path, tmp_path:
     assert (results / "shapes" / "report.html").read_text() == page
 
 
-def test_a_third_party_s_method_runs_beside_ours(
-    hn: Hn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Installs a package of one module, whose name begins its entry points' values."""
+
+    def add(entry_points: str, code: str) -> None:
+        info = tmp_path / "installed" / "thirdparty-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(entry_points)
+        module = entry_points.partition("= ")[2].partition(":")[0]
+        (info.parent / f"{module}.py").write_text(code)
+        monkeypatch.syspath_prepend(info.parent)
+
+    return add
+
+
+def test_a_third_party_s_generator_and_reward_run_with_our_methods(
+    hn: Hn, tmp_path: Path, install: Callable[[str, str], None]
 ) -> None:
-    info = tmp_path / "installed" / "thirdparty-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[hypernoise.methods]\ndark = thirdparty_dark:Dark\n")
-    (info.parent / "thirdparty_dark.py").write_text(
+    install(
+        "[hypernoise.generators]\nnegative = thirdparty_negative:Negative\n"
+        "[hypernoise.rewards]\nbrightness = thirdparty_negative:Brightness\n",
+        "from hypernoise.generators.shapes import ShapesGenerator\n"
+        "from hypernoise.rewards.redness import Redness\n"
+        "class Negative(ShapesGenerator):\n"
+        "    name, default_rewards = 'negative', {'brightness': 1.0}\n"
+        "    def generate(self, *given):\n"
+        "        return 1 - super().generate(*given)\n"
+        "class Brightness(Redness):\n"
+        "    name = 'brightness'\n"
+        "    def score(self, images, text):\n"
+        "        return images.mean((1, 2, 3))\n",
+    )
+    words = ["--model", "negative", "--method", "base", "--method", "best-of-n", "--set", "best-of-n.n=3"]
+    hn("bench", "geneval", *words, "--limit", 2, "--seeds", 1, "--device", "cpu", "--results", tmp_path)
+    rewards = {}
+    for run in (tmp_path / "runs").iterdir():
+        settings = json.loads((run / "manifest.json").read_text())["settings"]
+        records = [
+            json.loads(line) for file in run.glob("records/*") for line in file.read_text().splitlines()
+        ]
+        rewards[settings["method"]] = [record["rewards"]["brightness"] for record in records]
+    assert all(one <= best for one, best in zip(rewards["base"], rewards["best-of-n"], strict=True))
+    assert rewards["base"] != rewards["best-of-n"]
+    assert (tmp_path / "negative" / "table1.md").exists()
+
+
+def test_a_third_party_s_method_runs_beside_ours(
+    hn: Hn, tmp_path: Path, install: Callable[[str, str], None]
+) -> None:
+    install(
+        "[hypernoise.methods]\ndark = thirdparty_dark:Dark\n",
         "from dataclasses import dataclass, replace\n"
         "from hypernoise.methods import Base, BaseSettings, Method\n"
         "@dataclass(frozen=True)\n"
@@ -244,9 +288,8 @@ def test_a_third_party_s_method_runs_beside_ours(
         "        self.settings = settings\n"
         "    def __call__(self, batch):\n"
         "        made = Base(BaseSettings())(batch)\n"
-        "        return replace(made, images=made.images * self.settings.brightness)\n"
+        "        return replace(made, images=made.images * self.settings.brightness)\n",
     )
-    monkeypatch.syspath_prepend(info.parent)
     results = tmp_path / "results"
     hn(*BENCH, "--method", "base", "--method", "dark", "--results", results)
     (run,) = (results / "runs").glob("shapes-dark-*")
