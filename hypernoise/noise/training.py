@@ -23,7 +23,7 @@ from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Drawing
 from hypernoise.noise.settings import OWN_PRESETS, PRESETS
 from hypernoise.progress import training_progress
-from hypernoise.prompts.overlap import refuse_overlap
+from hypernoise.prompts.overlap import overlap, refuse_overlap
 from hypernoise.prompts.sets import load_all
 from hypernoise.registry import find, names, nearest
 from hypernoise.rewards.ensemble import Ensemble
@@ -232,20 +232,38 @@ def _settings(request: TrainRequest) -> TrainSettings:
     )
 
 
-def _prompts(request: TrainRequest, suites: Sequence[str]) -> list[str]:
-    """The prompts of all sets, each once; none that an evaluation asks for, unless the user insists."""
-    prompts = load_all(request.prompts)
+def _evaluated(suites: Sequence[str]) -> tuple[list[str], list[str]]:
+    """All evaluation prompts of some suites, and the benchmarks whose prompts cannot be had here."""
+    texts: list[str] = []
+    absent: list[str] = []
+    for name in names("benchmark"):
+        for suite in set(suites) & set(find("benchmark", name).suites):
+            try:
+                texts += [prompt.text for prompt in find_benchmark(name, suite).prompts(suite)]
+            except HnError:
+                absent.append(name)
+    return texts, absent
+
+
+def _prompts(request: TrainRequest, model: type[Generator]) -> tuple[list[str], list[str]]:
+    """The prompts of all sets, each once, and what is to be said of them.
+
+    No evaluation prompt is among them: the model's own sets are cleaned of those, sets that the user names are refused,
+    unless the user insists.
+    """
+    prompts, (asked, absent) = load_all(request.prompts or model.training_prompts), _evaluated(model.suites)
+    remarks = [
+        f"Not compared with the evaluation prompts of {name}, which are not on this machine."
+        for name in absent
+    ]
+    common = set() if request.prompts else set(overlap(prompts, asked))
+    if common:
+        prompts = [prompt for prompt in prompts if prompt not in common]
+        remarks.append(f"Left out {len(common)} training prompts that are also evaluation prompts.")
+    refuse_overlap(prompts, asked, allow=request.allow_overlap)
     if len(prompts) <= HELD_OUT:
         raise HnError(f"A training needs more than {HELD_OUT} prompts, the last of which are held out.")
-    asked = [
-        prompt.text
-        for name in names("benchmark")
-        for suite in suites
-        if suite in find("benchmark", name).suites
-        for prompt in find_benchmark(name, suite).prompts(suite)
-    ]
-    refuse_overlap(prompts, asked, allow=request.allow_overlap)
-    return prompts
+    return prompts, remarks
 
 
 def run_training(request: TrainRequest) -> None:
@@ -258,12 +276,15 @@ def run_training(request: TrainRequest) -> None:
     refuse_steering(model, f"hn train {request.kind}")
     settings = _settings(request)
     weights = reward_weights(request.rewards, model.default_rewards)
+    prompts, remarks = _prompts(request, model)
     request = replace(request, prompts=request.prompts or model.training_prompts)
-    prompts = _prompts(request, model.suites)
     device = pick_device(request.device)
     accelerator = Accelerator(
         cpu=device.type == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no"
     )
+    console = Console(quiet=not accelerator.is_main_process)
+    for remark in remarks:
+        console.print(remark, highlight=False)
     training = Training(
         request,
         settings,
@@ -272,4 +293,4 @@ def run_training(request: TrainRequest) -> None:
         prompts,
         accelerator,
     )
-    training.run(Console())
+    training.run(console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from hypernoise.errors import HnError
+from hypernoise.generators.shapes import ShapesGenerator
 from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Drawing
 from hypernoise.noise.settings import PRESETS, TrainSettings
@@ -22,7 +24,6 @@ from hypernoise.rewards.redness import Redness
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hypernoise.generators.shapes import ShapesGenerator
 
 SETTINGS = TrainSettings(
     learning_rate=2e-3,
@@ -272,6 +273,19 @@ def test_evaluation_prompts_are_refused_unless_the_user_insists(tmp_path: Path) 
     with pytest.raises(HnError, match="--allow-overlap"):
         run_training(request(tmp_path / "out", prompts=[str(prompts)]))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_s_own_prompts_are_cleaned_of_evaluation_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("\n".join([*(f"a star left {n}" for n in range(40)), "a photo of a circle"]))
+    monkeypatch.setattr(ShapesGenerator, "training_prompts", (str(prompts),))
+    run_training(request(tmp_path / "out", prompts=[]))
+    assert "Left out 1 training prompts that are also evaluation prompts." in capsys.readouterr().out
+    facts = json.loads((tmp_path / "out" / "training.json").read_text())
+    kept = hashlib.sha256("\n".join(f"a star left {n}" for n in range(16)).encode()).hexdigest()
+    assert facts["prompts_sha256"] == kept
 
 
 @pytest.mark.parametrize(
