@@ -43,9 +43,12 @@ def test_the_shipped_table_is_the_quickstarts() -> None:
     table = {row.method: row for row in read_csv(RESULTS / "table1.csv")}
     expected = {"base": 1, "hypernoise": 2, "best-of-n": 50, "reno": 50}
     assert {(row.prompts, row.seeds) for row in table.values()} == {(300, 4)}
-    assert {name: row.nfe for name, row in table.items()} == expected
+    nfe = {name: row.nfe for name, row in table.items()}
+    assert 40 < nfe.pop("prompt-optimization") <= 50  # some prompts have few other wordings
+    assert nfe == expected
     assert 0.35 <= table["base"].mean.value <= 0.75
-    for name in expected.keys() - {"base"}:
+    assert table["base"].tasks["single_object"].value >= 0.8
+    for name in table.keys() - {"base"}:
         delta = table[name].delta
         assert delta is not None
         assert abs(delta.value - (table[name].mean.value - table["base"].mean.value)) < 1e-9

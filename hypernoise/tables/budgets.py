@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from rich.table import Table
 
@@ -41,7 +42,13 @@ def budget_rows(runs: Mapping[tuple[str, int], StoredRun]) -> pd.DataFrame:
                 "images": row.prompts * row.seeds,
             }
         )
-    return pd.DataFrame(rows)
+    intervals = ("low", "high", "above_base_low", "above_base_high")
+    return pd.DataFrame(rows).astype(dict.fromkeys(intervals, float))
+
+
+def _printed(value: float, low: float, high: float, sign: str = "") -> str:
+    interval = "" if np.isnan(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]"
+    return f"{value:{sign}.3f}{interval}"
 
 
 def figure(rows: pd.DataFrame, benchmark: str) -> bytes:
@@ -77,8 +84,8 @@ def publish_budgets(runs: Mapping[tuple[str, int], StoredRun], results: Path, co
             row["method"],
             str(row["budget"]),
             f"{row['seconds']:.2g}",
-            f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-            f"{row['above_base']:+.3f} [{row['above_base_low']:+.3f}, {row['above_base_high']:+.3f}]",
+            _printed(row["mean"], row["low"], row["high"]),
+            _printed(row["above_base"], row["above_base_low"], row["above_base_high"], "+"),
         )
     console.print(table)
     console.print(f"Written to {folder}/budgets.csv and budgets.png", style="dim", highlight=False)

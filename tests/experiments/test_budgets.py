@@ -58,6 +58,14 @@ def test_the_same_command_computes_nothing_again(
     assert set(rows["method"]) == {"base", "best-of-n"}
 
 
+def test_a_task_of_one_prompt_has_no_interval(hn: Hn, tmp_path: Path) -> None:
+    words = ["--limit", 6, "--seeds", 1, "--method", "best-of-n", "--budget", "2", "--results", tmp_path]
+    said = hn("budgets", "geneval", *words)
+    rows = pd.read_csv(tmp_path / "shapes" / "budgets.csv")
+    assert rows["low"].isna().all()
+    assert not any("nan" in line for line in said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
