@@ -42,7 +42,7 @@ FLAN_T5_XL = {
     "feed_forward_proj": "gated-gelu",
 }
 STEPS = {"vqascore": 1e-2}
-"""Of finite differences, where not 1e-5: T5 computes its norms and its attention in float32 whatever it is given."""
+"""Of finite differences, where not 1e-5: T5 computes its norms in float32 whatever it is given."""
 
 
 @pytest.fixture(params=tiny_rewards.TINY)
