@@ -44,6 +44,7 @@ REWARDS = {
     "clip": "hypernoise.rewards.clip:Clip",
     "pickscore": "hypernoise.rewards.pickscore:PickScore",
     "long-clip": "hypernoise.rewards.long_clip:LongClip",
+    "vqascore": "hypernoise.rewards.vqascore:VqaScore",
 }
 BENCHMARKS = {
     "geneval": "benchmarks.geneval.benchmark:GenEval",

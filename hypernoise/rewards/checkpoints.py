@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from transformers import PreTrainedModel
+from transformers.utils import logging
 
 from hypernoise.errors import HnError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
 Network = TypeVar("Network", bound=torch.nn.Module)
+Pretrained = TypeVar("Pretrained", bound=PreTrainedModel)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -30,9 +34,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
-        raise HnError(
-            f"{path} cannot be read as weights ({type(error).__name__}): {_remedy(path)}"
-        ) from error
+        raise _unreadable(path, error) from error
     if not isinstance(content, dict):
         raise HnError(
             f"{path} holds a {type(content).__name__} where names of weights belong: {_remedy(path)}"
@@ -49,13 +51,61 @@ def fill(network: Network, state: Mapping[str, torch.Tensor], path: Path) -> Net
     own = network.state_dict()
     wrong = sorted(own.keys() ^ state.keys())
     wrong += sorted(name for name in own.keys() & state.keys() if own[name].shape != state[name].shape)
+    _refuse(wrong, path)
+    network.load_state_dict(state)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def load_shards(kind: type[Pretrained], folder: Path) -> Pretrained:
+    """A model of a class of transformers' in float32 from a snapshot's safetensors shards, ready as by `fill`.
+
+    transformers fills the model shard by shard, so that memory holds the weights once, and knows which weights are
+    one and the same.
+
+    Raises:
+        HnError: unless they are its weights exactly, by names and shapes.
+    """
+    index = folder / "model.safetensors.index.json"
+    try:
+        with _quiet():
+            network, found = kind.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        raise _unreadable(index, error) from error
+    mismatched = {name for name, *_ in found["mismatched_keys"]}
+    _refuse(sorted(found["missing_keys"] | found["unexpected_keys"] | mismatched), index)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' reports on weights, which are raised as errors here, and its progress bars."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _unreadable(path: Path, error: Exception) -> HnError:
+    return HnError(f"{path} cannot be read as weights ({type(error).__name__}): {_remedy(path)}")
+
+
+def _refuse(wrong: list[str], path: Path) -> None:
+    """Raise an HnError where the file `path` has wrong weights, given by their names."""
     if wrong:
         raise HnError(
             f"{path} does not hold the weights of this model ({len(wrong)} of them are missing, unknown or of another "
             f"shape, such as {wrong[0]!r}): {_remedy(path)}"
         )
-    network.load_state_dict(state)
-    return network.eval().requires_grad_(requires_grad=False)
 
 
 def _remedy(path: Path) -> str:

@@ -24,11 +24,13 @@ class PretrainedReward:
     sources: ClassVar[tuple[HubFiles, ...]]
     tokens: ClassVar[int]
     """How many tokens of a prompt it reads."""
+    lost: ClassVar[str] = "after"
+    """Where the tokens are that it does not read, "after" those or "before" them."""
 
     def __init__(self, network: Any, tokenizer: Any) -> None:
         self.network = network
         self.tokenizer = tokenizer
-        self.limit = TokenLimit(self.name, self.tokens)
+        self.limit = TokenLimit(self.name, self.tokens, self.lost)
 
     @classmethod
     def weights(cls) -> dict[str, str]:

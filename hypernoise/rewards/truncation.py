@@ -17,11 +17,13 @@ class TokenLimit:
     Attributes:
         reward: The reward's name.
         tokens: The limit.
+        lost: Where the tokens are that are not read: "after" those that are, or "before" them.
         told: Whether the user knows that prompts are longer.
     """
 
     reward: str
     tokens: int
+    lost: str = "after"
     told: bool = False
 
     def check(self, lengths: Sequence[int]) -> None:
@@ -31,6 +33,6 @@ class TokenLimit:
             self.told = True
             warnings.warn(
                 f"The reward {self.reward!r} reads {self.tokens} tokens of a prompt: {longer} of these {len(lengths)} "
-                "prompts are longer, and what comes after plays no part in the score.",
+                f"prompts are longer, and what comes {self.lost} plays no part in the score.",
                 stacklevel=2,
             )

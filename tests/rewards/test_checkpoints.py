@@ -21,7 +21,10 @@ FILES = {
     "pickscore": ("yuvalkirstain/PickScore_v1", "model.safetensors"),
     "imagereward": ("THUDM/ImageReward", "ImageReward.pt"),
     "long-clip": ("zer0int/LongCLIP-L-Diffusers", "model.safetensors"),
+    "vqascore": ("Salesforce/instructblip-flan-t5-xl", "model-00001-of-00002.safetensors"),
 }
+NAMED = {"vqascore": "model.safetensors.index.json"}
+"""The file that the sentence names, where it is not the damaged one."""
 CPU = torch.device("cpu")
 
 
@@ -51,17 +54,17 @@ def changed(path: Path, name: str, tensor: torch.Tensor | None) -> None:
 @pytest.mark.parametrize("damage", ["missing", "unknown", "unreadable", "absent"])
 def test_a_wrong_file_is_refused(broken: Path, name: str, damage: str) -> None:
     repo, file = FILES[name]
-    path = tiny_rewards.snapshot(broken, repo) / file
+    path, named = tiny_rewards.snapshot(broken, repo) / file, NAMED.get(name, file)
     if damage == "missing":
         changed(path, "bias", None)
         folder = repo.replace("/", "--")
-        message = f"{file} does not hold the weights .* \\(1 of them .*bias'\\): delete .*{folder} and"
+        message = f"{named} does not hold the weights .* \\(1 of them .*bias'\\): delete .*{folder} and"
     elif damage == "unknown":
         changed(path, "adapter.weight", torch.zeros(2))
         message = r"does not hold the weights of this model \(1 of them .*'adapter.weight'"
     elif damage == "unreadable":
         path.write_bytes(path.read_bytes()[:1000])
-        message = f"{file} cannot be read as weights .*: delete .* give the same command again"
+        message = f"{named} cannot be read as weights .*: delete .* give the same command again"
     else:
         path.unlink()
         message = f"{repo} is not complete in .* HF_HUB_OFFLINE"
@@ -69,11 +72,15 @@ def test_a_wrong_file_is_refused(broken: Path, name: str, damage: str) -> None:
         tiny_rewards.TINY[name].load(CPU)
 
 
-def test_weights_of_another_shape_are_refused(broken: Path) -> None:
-    path = tiny_rewards.snapshot(broken, FILES["clip"][0]) / FILES["clip"][1]
-    changed(path, "text_projection", torch.zeros(3, 3))
-    with pytest.raises(HnError, match=r"1 of them .* of another shape, such as 'text_projection'"):
-        tiny_rewards.TinyClip.load(CPU)
+@pytest.mark.parametrize(
+    ("name", "weight"), [("clip", "text_projection"), ("vqascore", "language_projection.weight")]
+)
+def test_weights_of_another_shape_are_refused(broken: Path, name: str, weight: str) -> None:
+    folder = tiny_rewards.snapshot(broken, FILES[name][0])
+    paths = (path for path in folder.glob("*.safetensors") if weight in load_file(path))
+    changed(next(paths), weight, torch.zeros(3, 3))
+    with pytest.raises(HnError, match=f"1 of them .* of another shape, such as '{weight}'"):
+        tiny_rewards.TINY[name].load(CPU)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from stand_in_rewards import CLIP
+from transformers import BlipImageProcessor
 
 from hypernoise.rewards.preprocessing import MEAN, STD, preprocess
 
@@ -13,6 +14,15 @@ from hypernoise.rewards.preprocessing import MEAN, STD, preprocess
 def test_it_is_the_published_preprocessing(size: tuple[int, int]) -> None:
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     assert torch.equal(preprocess(images), CLIP(images))
+
+
+def test_of_square_images_it_is_instructblip_s_own_but_for_the_rounding() -> None:
+    smooth = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    image = torch.nn.functional.interpolate(smooth, size=(512, 512), mode="bilinear").mul(255).round()
+    processor = BlipImageProcessor(size={"height": 224, "width": 224})
+    theirs = processor(images=[image[0].to(torch.uint8)], return_tensors="pt").pixel_values
+    level = 1 / 255 / min(STD)
+    torch.testing.assert_close(preprocess(image / 255), theirs, atol=1.5 * level, rtol=0)
 
 
 def test_a_plain_image_becomes_its_standardised_color() -> None:

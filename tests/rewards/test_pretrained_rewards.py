@@ -10,11 +10,13 @@ import open_clip
 import pytest
 import tiny_rewards
 import torch
+from safetensors.torch import load_file
 
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.rewards.hps import Hps
 from hypernoise.rewards.imagereward import VISION, ImageReward, ImageRewardNetwork
 from hypernoise.rewards.open_clip_reward import OpenClipReward
+from hypernoise.rewards.vqascore import VqaScore, vqascore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +31,18 @@ BERT_BASE = {
     "intermediate_size": 3072,
 }
 RENO = {"hps": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
+FLAN_T5_XL = {
+    "model_type": "t5",
+    "vocab_size": 32128,
+    "d_model": 2048,
+    "d_kv": 64,
+    "d_ff": 5120,
+    "num_layers": 24,
+    "num_heads": 32,
+    "feed_forward_proj": "gated-gelu",
+}
+STEPS = {"vqascore": 1e-2}
+"""Of finite differences, where not 1e-5: T5 computes its norms in float32 whatever it is given."""
 
 
 @pytest.fixture(params=tiny_rewards.TINY)
@@ -54,7 +68,8 @@ def test_gradients_are_right(reward: PretrainedReward, images: torch.Tensor) -> 
     (gradient,) = torch.autograd.grad(exact.score(leaf, text).sum(), leaf)
     assert gradient.flatten(1).norm(dim=1).min() > 0
     with torch.no_grad():
-        step = 1e-5 * gradient / gradient.norm() + 1e-6 * torch.randn_like(gradient)
+        size = STEPS.get(reward.name, 1e-5)
+        step = size * gradient / gradient.norm() + 0.1 * size * torch.randn_like(gradient)
         change = float((exact.score(leaf + step, text) - exact.score(leaf - step, text)).sum() / 2)
     assert float((gradient * step).sum()) == pytest.approx(change, rel=1e-4)
 
@@ -148,11 +163,44 @@ def test_words_of_bert_are_cut_into_pieces(pretrained: dict[str, PretrainedRewar
     assert text.tensors["mask"].sum() == len(expected)
 
 
+def test_vqascore_is_the_published_question_and_its_answer(pretrained: dict[str, PretrainedReward]) -> None:
+    reward = pretrained["vqascore"]
+    text = reward.encode(["Two {cats}"])
+    question = 'Question: Does this figure show "Two {cats}"? Please answer yes or no.'
+    assert text.tensors["ids"].tolist() == [reward.tokenizer.language(question).input_ids]
+    assert text.tensors["qformer_ids"].tolist() == [reward.tokenizer.qformer(question).input_ids]
+    yes, end = tiny_rewards.LANGUAGE.index("▁yes"), tiny_rewards.LANGUAGE.index("</s>")
+    assert text.tensors["answer"].tolist() == [[yes, end]]
+
+
+def test_vqascore_is_the_geometric_mean_of_probabilities() -> None:
+    probabilities = torch.tensor([[[0.5, 0.25, 0.25], [0.9, 0.02, 0.08]]])
+    score = vqascore(probabilities.log() + 3, torch.tensor([[0, 2]]))
+    torch.testing.assert_close(score, torch.tensor([0.2]))
+
+
+def test_the_language_model_of_vqascore_is_loaded_as_it_was_saved(
+    hub: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    language = VqaScore.load(torch.device("cpu")).network.language_model
+    assert capfd.readouterr().err == ""
+    saved: dict[str, torch.Tensor] = {}
+    for path in tiny_rewards.snapshot(hub, VqaScore.sources[0].repo).glob("*.safetensors"):
+        saved |= load_file(path)
+    assert torch.equal(language.lm_head.weight, saved["language_model.lm_head.weight"])
+    assert not torch.equal(language.lm_head.weight, language.shared.weight)
+    assert language.get_encoder().embed_tokens.weight is language.shared.weight
+    assert language.config.dense_act_fn == "gelu"
+    assert not language.config.scale_decoder_outputs
+
+
 def test_full_size_networks_have_the_published_numbers_of_weights() -> None:
     with torch.device("meta"):
         tower, imagereward = Hps.build(), ImageRewardNetwork(VISION, BERT_BASE)
+        vqa = tiny_rewards.instructblip({"text_config": FLAN_T5_XL, "qformer_config": {"vocab_size": 30523}})
     unused = (1024 + 1) * 256 + (768 + 1) * 256
     assert sum(p.numel() for p in tower.parameters()) == 986_109_441
     assert len(tower.state_dict()) == 686
     assert sum(p.numel() for p in imagereward.parameters()) + unused == 446_665_953
+    assert sum(p.numel() for p in vqa.parameters()) == 4_022_969_088
     assert open_clip.get_model_config("ViT-H-14").get("quick_gelu") is None

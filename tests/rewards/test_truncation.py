@@ -31,6 +31,20 @@ def test_it_warns_once_and_counts() -> None:
         limit.check([78])
 
 
+def test_of_too_long_a_question_the_beginning_plays_no_part(
+    pretrained: dict[str, PretrainedReward], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reward, long = pretrained["vqascore"], " ".join(["dog"] * 128)
+    monkeypatch.setattr(reward, "limit", TokenLimit("vqascore", reward.tokens, reward.lost))
+    with pytest.warns(UserWarning, match="reads 128 tokens .*: 2 of these 2 prompts .* what comes before"):
+        text = reward.encode([f"red {long} cat", f"a photo {long} cat"])
+    for name in ("ids", "qformer_ids"):
+        assert text.tensors[name].shape == (2, 128)
+        assert torch.equal(text.tensors[name][0], text.tensors[name][1])
+    other = reward.encode([f"red {long} dog"])
+    assert not torch.equal(text.tensors["ids"][:1], other.tensors["ids"])
+
+
 @pytest.mark.parametrize("name", WORDS)
 def test_what_comes_after_the_limit_plays_no_part(
     pretrained: dict[str, PretrainedReward], name: str, monkeypatch: pytest.MonkeyPatch

@@ -15,13 +15,23 @@ from safetensors.torch import save_file
 from stand_in_rewards import CLIP
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
-from transformers import BertConfig, BertModel, BertTokenizer, CLIPConfig, CLIPModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    CLIPConfig,
+    CLIPModel,
+    InstructBlipConfig,
+    InstructBlipForConditionalGeneration,
+    T5TokenizerFast,
+)
 
 from hypernoise.rewards.clip import Clip
 from hypernoise.rewards.hps import Hps
 from hypernoise.rewards.imagereward import ImageReward
 from hypernoise.rewards.long_clip import LongClip
 from hypernoise.rewards.pickscore import PickScore
+from hypernoise.rewards.vqascore import VqaScore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +52,45 @@ SIZE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num
 PATCHES = {"image_size": 224, "patch_size": 56}
 MED = {**SIZE, "model_type": "bert", "vocab_size": 30524, "encoder_width": 7, "add_cross_attention": True}
 
+LANGUAGE = (
+    "<pad>",
+    "</s>",
+    "<unk>",
+    "▁",
+    "▁yes",
+    "▁no",
+    "▁Question:",
+    "▁a",
+    "▁photo",
+    "▁red",
+    "▁dog",
+    "dog",
+    "▁cat",
+)
+IMAGE = len(LANGUAGE)
+"""The token in whose places transformers puts what the Q-Former saw."""
+INSTRUCTBLIP = {
+    "num_query_tokens": 4,
+    "image_token_index": IMAGE,
+    "tie_word_embeddings": False,
+    "vision_config": {**SIZE, **PATCHES},
+    "qformer_config": {**SIZE, "vocab_size": len(WORDS) + 1},
+    "text_config": {
+        "model_type": "t5",
+        "vocab_size": IMAGE + 3,
+        "d_model": 32,
+        "d_kv": 16,
+        "d_ff": 64,
+        "num_layers": 2,
+        "num_heads": 2,
+        "feed_forward_proj": "gated-gelu",
+        "dense_act_fn": "gelu",
+        "tie_word_embeddings": False,
+        "decoder_start_token_id": 0,
+    },
+}
+"""The published file's settings, with small numbers."""
+
 
 class TinyClip(Clip):
     architecture: ClassVar[str] = "hn-tiny"
@@ -61,6 +110,7 @@ TINY = {
     "pickscore": PickScore,
     "imagereward": TinyImageReward,
     "long-clip": LongClip,
+    "vqascore": VqaScore,
 }
 
 
@@ -130,6 +180,15 @@ def lay_out(cache: Path) -> None:
     _lay_out_transformers(snapshot(cache, "zer0int/LongCLIP-L-Diffusers"), 248)
     _lay_out_words(snapshot(cache, "zer0int/LongCLIP-L-Diffusers"))
     _lay_out_imagereward(cache)
+    _lay_out_instructblip(snapshot(cache, "Salesforce/instructblip-flan-t5-xl"))
+
+
+def instructblip(settings: Mapping[str, Any]) -> InstructBlipForConditionalGeneration:
+    """The network with random weights and a last layer of its own, which transformers would tie to the embeddings."""
+    network = InstructBlipForConditionalGeneration(InstructBlipConfig(**settings))
+    head = network.language_model.lm_head
+    head.weight = nn.Parameter(torch.empty_like(head.weight).normal_(std=0.1))
+    return network
 
 
 def _lay_out_towers(cache: Path) -> None:
@@ -169,6 +228,43 @@ def _lay_out_imagereward(cache: Path) -> None:
     )
 
 
+def _lay_out_instructblip(folder: Path) -> None:
+    shared = tuple(f"language_model.{part}.embed_tokens.weight" for part in ("encoder", "decoder"))
+    state = perturbed(instructblip(INSTRUCTBLIP)).state_dict()
+    names = [name for name in state if name not in shared]
+    files = {
+        f"model-0000{i + 1}-of-00002.safetensors": half for i, half in enumerate((names[::2], names[1::2]))
+    }
+    for file, half in files.items():
+        save_file({name: state[name] for name in half}, folder / file, metadata={"format": "pt"})
+    index = {"metadata": {}, "weight_map": {name: file for file, half in files.items() for name in half}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "config.json").write_text(json.dumps({**INSTRUCTBLIP, "model_type": "instructblip"}))
+    pieces = [(piece, -float(number)) for number, piece in enumerate(LANGUAGE)]
+    T5TokenizerFast(vocab=pieces, extra_ids=0).save_pretrained(folder)
+    questions = BertTokenizer(vocab={word: number for number, word in enumerate(WORDS)})
+    questions.add_special_tokens({"bos_token": "[DEC]"})
+    questions.save_pretrained(folder / "qformer_tokenizer")
+
+
+def _answers(folder: Path, inputs: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
+    """VQAScores [B] by transformers' own loss of the answer, one image after the other."""
+    network = InstructBlipForConditionalGeneration.from_pretrained(folder).eval()
+    words = T5TokenizerFast.from_pretrained(folder)
+    looked_for = BertTokenizer.from_pretrained(folder / "qformer_tokenizer")
+    losses = []
+    for image, prompt in zip(inputs, prompts, strict=True):
+        question = f'Question: Does this figure show "{prompt}"? Please answer yes or no.'
+        found = network(
+            pixel_values=image[None],
+            qformer_input_ids=looked_for(question, return_tensors="pt").input_ids,
+            input_ids=torch.tensor([[IMAGE] * 4 + words(question).input_ids]),
+            labels=words("yes", return_tensors="pt").input_ids,
+        )
+        losses.append(found.loss)
+    return (-torch.stack(losses)).exp()
+
+
 @torch.no_grad()
 def reference(name: str, cache: Path, images: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
     """Scores [B] that others compute from the same files."""
@@ -180,6 +276,8 @@ def reference(name: str, cache: Path, images: torch.Tensor, prompts: Sequence[st
         model.load_state_dict(state)
         tokenizer = BertTokenizer.from_pretrained(snapshot(cache, "google-bert/bert-base-uncased"))
         return model(inputs, tokenizer(list(prompts), padding="longest", return_tensors="pt"))
+    if name == "vqascore":
+        return _answers(snapshot(cache, TINY[name].sources[0].repo), inputs, prompts)
     if name in ("pickscore", "long-clip"):
         clip = CLIPModel.from_pretrained(snapshot(cache, TINY[name].sources[0].repo)).eval()
         tokens = open_clip.get_tokenizer("hn-tiny")(list(prompts))
