@@ -1,0 +1,29 @@
+"""OpenAI's CLIP networks (Radford et al. 2021) from the hub, as open_clip keeps them there.
+
+They were trained with QuickGELU; of an architecture without it open_clip merely warns, here it is an error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import open_clip
+from safetensors.torch import load_file
+
+from hypernoise.errors import HnError
+
+if TYPE_CHECKING:
+    from hypernoise.hub import HubFiles
+
+
+def load_openai_clip(source: HubFiles, architecture: str) -> open_clip.CLIP:
+    """The network with its published weights, the first of the source's files.
+
+    Raises:
+        HnError: if they cannot be had, or the architecture lacks QuickGELU.
+    """
+    if not (open_clip.get_model_config(architecture) or {}).get("quick_gelu"):
+        raise HnError(f"{architecture} has no QuickGELU, with which {source.repo} was trained.")
+    model = open_clip.create_model(architecture, load_weights=False)
+    model.load_state_dict(load_file(source.fetch() / source.files[0]))
+    return model
