@@ -22,8 +22,9 @@ def load_openai_clip(source: HubFiles, architecture: str) -> open_clip.CLIP:
     Raises:
         HnError: if they cannot be had, or the architecture lacks QuickGELU.
     """
-    if not (open_clip.get_model_config(architecture) or {}).get("quick_gelu"):
+    config = open_clip.get_model_config(architecture) or {}
+    if not config.get("quick_gelu"):
         raise HnError(f"{architecture} has no QuickGELU, with which {source.repo} was trained.")
-    model = open_clip.create_model(architecture, load_weights=False)
+    model = open_clip.CLIP(**config)
     model.load_state_dict(load_file(source.fetch() / source.files[0]))
     return model

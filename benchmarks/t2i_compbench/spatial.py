@@ -55,8 +55,15 @@ def position(relation: str, first: Detection, second: Detection) -> float:
 
 def offset_of_centers(first: Detection, second: Detection) -> tuple[float, float]:
     """From the second box's center to the first's, in pixels of the scaled image."""
-    x, y = ((first.box[a] + first.box[a + 2] - second.box[a] - second.box[a + 2]) / 2 for a in (0, 1))
-    return x, y
+    ax, ay = center(first)
+    bx, by = center(second)
+    return ax - bx, ay - by
+
+
+def center(detection: Detection) -> tuple[float, float]:
+    """The middle of a box."""
+    x1, y1, x2, y2 = detection.box
+    return (x1 + x2) / 2, (y1 + y2) / 2
 
 
 def closeness(offset: tuple[float, float]) -> float:
