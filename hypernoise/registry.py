@@ -49,6 +49,7 @@ REWARDS = {
 BENCHMARKS = {
     "geneval": "benchmarks.geneval.benchmark:GenEval",
     "t2i-compbench": "benchmarks.t2i_compbench.benchmark:T2ICompBench",
+    "t2i-compbench-other": "benchmarks.t2i_compbench.other_benchmark:T2ICompBenchOther",
     "dpg-bench": "benchmarks.dpg_bench.benchmark:DpgBench",
     "dpg-bench-as-published": "benchmarks.dpg_bench.benchmark:DpgBenchAsPublished",
     "diversity": "benchmarks.diversity.benchmark:Diversity",

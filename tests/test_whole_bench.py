@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
 from benchmarks.geneval import detector, sources
 from benchmarks.geneval.colors import ARCHITECTURE
@@ -21,8 +20,9 @@ from hypernoise.registry import find
 from hypernoise.rewards.imagereward import ImageReward
 from hypernoise.rewards.open_clip_reward import OpenClipReward
 
-sys.path += [str(Path(__file__).parent / room) for room in ("generators", "rewards")]
+sys.path += [str(Path(__file__).parent / room) for room in ("benchmarks", "generators", "rewards")]
 import hub_cache
+import tiny_judges
 import tiny_rewards
 
 if TYPE_CHECKING:
@@ -37,17 +37,7 @@ COLORS = {
 
 
 def _lay_out_judges(cache: Path) -> None:
-    backbone = SwinConfig(
-        image_size=32, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=2,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )  # fmt: skip
-    config = Mask2FormerConfig(
-        backbone_config=backbone, feature_size=32, mask_feature_size=32, hidden_dim=32, num_queries=6,
-        encoder_feedforward_dim=16, dim_feedforward=16, encoder_layers=1, decoder_layers=2,
-        num_attention_heads=2, num_labels=80,
-    )  # fmt: skip
-    place = hub_cache.snapshot(cache, sources.DETECTOR.repo)
-    Mask2FormerForUniversalSegmentation(config).save_pretrained(place)
+    tiny_judges.mask2former().save_pretrained(hub_cache.snapshot(cache, sources.DETECTOR.repo))
     colors = open_clip.create_model(ARCHITECTURE, load_weights=False).state_dict()
     place = hub_cache.snapshot(cache, sources.COLOR_CLASSIFIER.repo)
     save_file(colors, place / sources.COLOR_CLASSIFIER.files[0])

@@ -1,8 +1,7 @@
 """GenEval's color classifier: CLIP ViT-L/14 (Radford et al. 2021), zero-shot over ten colors.
 
 The weights are OpenAI's as open_clip itself takes them: the hub's `timm/vit_large_patch14_clip_224.openai`, which
-holds them as safetensors. They were trained with QuickGELU, so the architecture is `ViT-L-14-quickgelu`; open_clip
-merely warns of a mismatch, here it is an error.
+holds them as safetensors.
 """
 
 from __future__ import annotations
@@ -15,13 +14,11 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import load_file
 
 from benchmarks.geneval.prompts import COLORS
 from benchmarks.geneval.sources import COLOR_CLASSIFIER
+from benchmarks.openai_clip import load_openai_clip
 from hypernoise.batches import in_equal_batches
-from hypernoise.errors import HnError
-from hypernoise.rewards.checkpoints import fill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,11 +56,8 @@ class ColorClassifier:
         Raises:
             HnError: if they cannot be had or are not whole, or the architecture lacks QuickGELU.
         """
-        config = open_clip.get_model_config(architecture) or {}
-        if not config.get("quick_gelu"):
-            raise HnError(f"{architecture} has no QuickGELU, with which {COLOR_CLASSIFIER.repo} was trained.")
-        path = COLOR_CLASSIFIER.fetch() / COLOR_CLASSIFIER.files[0]
-        return cls(fill(open_clip.CLIP(**config), load_file(path), path), architecture, device)
+        model = load_openai_clip(COLOR_CLASSIFIER, architecture)
+        return cls(model, architecture, device)
 
     def __call__(self, crops: Sequence[Image.Image], names: Sequence[str]) -> list[str]:
         """The color of each crop, which shows an object of the class beside it."""

@@ -78,7 +78,8 @@ class Detector:
 
     @torch.no_grad()
     def _detect(self, images: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[Instance]]:
-        inputs = self.processor(images=list(images), return_tensors="pt")
+        # Copies, for torch warns of arrays that cannot be written to, as those of files are.
+        inputs = self.processor(images=[image.copy() for image in images], return_tensors="pt")
         pixels, valid = inputs["pixel_values"].to(self.device), inputs["pixel_mask"][0].bool()
         outputs = self.model(pixel_values=pixels, pixel_mask=inputs["pixel_mask"].to(self.device))
         scaled = (int(valid.any(1).sum()), int(valid.any(0).sum()))

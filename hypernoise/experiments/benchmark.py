@@ -57,7 +57,7 @@ class Report:
     """How a benchmark's scores are printed.
 
     Attributes:
-        table: Number of the paper's table.
+        table: Number of the paper's table; None where the paper has none.
         name: Of the files, such as "table1".
         title: Printed above.
         overall: Heading of the overall score, of which higher is better.
@@ -66,7 +66,7 @@ class Report:
         digits: Printed decimals of the overall score, and of all else.
     """
 
-    table: int
+    table: int | None
     name: str
     title: str
     overall: Heading

@@ -73,7 +73,11 @@ def write_table(number: int, world: str, results: Path) -> None:
     Raises:
         HnError: if another command makes that table, or there is no finished run of that world.
     """
-    made = {find("benchmark", name).report.table: name for name in reversed(names("benchmark"))}
+    made = {
+        table: name
+        for name in reversed(names("benchmark"))
+        if (table := find("benchmark", name).report.table)
+    }
     if number not in made:
         raise HnError(
             f"hn table writes Tables {', '.join(map(str, sorted(made)))}, not {number}; "

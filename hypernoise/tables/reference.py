@@ -12,11 +12,11 @@ from hypernoise.errors import HnError
 TEXT = ("model", "method", "footnote")
 
 
-def paper_rows(table: int) -> pd.DataFrame:
+def paper_rows(table: int | None) -> pd.DataFrame:
     """Read a table of the paper, one line a row, in the paper's order.
 
     Args:
-        table: The table's number in the paper.
+        table: The table's number in the paper; None gives no rows.
 
     Returns:
         The printed numbers under our names of models and methods. `footnote` is empty where a row needs none.
@@ -24,6 +24,8 @@ def paper_rows(table: int) -> pd.DataFrame:
     Raises:
         HnError: No numbers of this table are kept.
     """
+    if table is None:
+        return pd.DataFrame(columns=[*TEXT])
     # By the full name: the folder then is found even if another `results/reference` comes first on the path.
     folder = files("results.reference")
     source = folder / f"table{table}.csv"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tiny_judges
 import torch
 from PIL import Image
 from torchvision import transforms
-from transformers import BertTokenizer, BlipConfig, BlipForQuestionAnswering
 
 from benchmarks import vqa
 from benchmarks.sources import BLIP_VQA
@@ -19,25 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from transformers import BertTokenizer, BlipForQuestionAnswering
+
 CPU = torch.device("cpu")
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "blue", "cup", "dog", "bench", "?"]
 QUESTIONS = [["a red cup?", "a dog?"], ["a blue bench?"], [], ["a cup?", "a red dog?", "a blue cup?"]]
 
 
 @pytest.fixture(scope="module")
 def model() -> BlipForQuestionAnswering:
-    torch.manual_seed(0)
-    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = BlipConfig(
-        text_config=small | {"vocab_size": 30524, "encoder_hidden_size": 16, "max_position_embeddings": 40},
-        vision_config=small | {"image_size": 32, "patch_size": 16},
-    )
-    return BlipForQuestionAnswering(config).eval()
+    return tiny_judges.blip()
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> BertTokenizer:
-    return BertTokenizer(vocab={word: index for index, word in enumerate(WORDS)})
+    return tiny_judges.blip_tokenizer()
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +96,7 @@ def test_the_published_weights_are_read_from_the_hub_without_unpickling_code(
     pictures: list[np.ndarray],
 ) -> None:
     folder = hub(BLIP_VQA.repo)
-    model.config.save_pretrained(folder)
-    torch.save(model.state_dict(), folder / "pytorch_model.bin")
-    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in WORDS))
-    (folder / "tokenizer_config.json").write_text(
-        '{"do_lower_case": true, "tokenizer_class": "BertTokenizer"}'
-    )
+    tiny_judges.save_blip(model, folder)
     assert BlipVqa.load(CPU)(pictures, QUESTIONS) == BlipVqa(model, tokenizer, CPU)(pictures, QUESTIONS)
     torch.save({"weight": print}, folder / "pytorch_model.bin")
     with pytest.raises(Exception, match=r"(?i)weights.only|unpickl"):

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import open_clip
 import pytest
+import tiny_judges
 import torch
 from safetensors.torch import save_file
-from transformers import (
-    Mask2FormerConfig,
-    Mask2FormerForUniversalSegmentation,
-    Mask2FormerImageProcessor,
-    SwinConfig,
-)
+from transformers import Mask2FormerImageProcessor
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerForUniversalSegmentationOutput
 
 from benchmarks.geneval import detector, prompts, sources
@@ -31,41 +27,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from transformers import Mask2FormerForUniversalSegmentation
+
 CPU = torch.device("cpu")
-TINY = "tiny-quickgelu"
+TINY = tiny_judges.CLIP
 
 
 @pytest.fixture(scope="module")
 def mask2former() -> Mask2FormerForUniversalSegmentation:
-    torch.manual_seed(0)
-    backbone = SwinConfig(
-        image_size=32, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=2,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )  # fmt: skip
-    config = Mask2FormerConfig(
-        backbone_config=backbone, feature_size=32, mask_feature_size=32, hidden_dim=32, num_queries=6,
-        encoder_feedforward_dim=16, dim_feedforward=16, encoder_layers=1, decoder_layers=2,
-        num_attention_heads=2, num_labels=80,
-    )  # fmt: skip
-    return Mask2FormerForUniversalSegmentation(config).eval()
+    return tiny_judges.mask2former()
 
 
 @pytest.fixture(scope="module")
-def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
-    tower = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16}
-    text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1}
-    config = {"embed_dim": 16, "quick_gelu": True, "vision_cfg": tower, "text_cfg": text}
-    path = tmp_path_factory.mktemp("configs") / f"{TINY}.json"
-    path.write_text(json.dumps(config))
-    open_clip.add_model_config(path)
-    return TINY
-
-
-@pytest.fixture(scope="module")
-def classifier(tiny_clip: str) -> ColorClassifier:
-    torch.manual_seed(1)
-    network = open_clip.CLIP(**open_clip.get_model_config(tiny_clip))
-    return ColorClassifier(network, tiny_clip, CPU, batch=4)
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> ColorClassifier:
+    return ColorClassifier(tiny_judges.clip(tmp_path_factory.mktemp("configs")), TINY, CPU, batch=4)
 
 
 def pictures(count: int, size: tuple[int, int] = (32, 32)) -> list[np.ndarray]:
