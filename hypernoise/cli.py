@@ -67,6 +67,15 @@ BatchSize = Annotated[
     typer.Option(min=1, help="Samples that are worked on together.", show_default="the model's own"),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+MemoryWords = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--memory",
+        help="Ways to save memory: checkpointing (where there are gradients), tiling (changes the images a little), "
+        "offload (of text encoders); several as checkpointing,offload.",
+        show_default="none",
+    ),
+]
 
 
 @app.command(
@@ -84,6 +93,7 @@ def bench(
     change: Changes = None,
     batch: BatchSize = None,
     device: Device = "auto",
+    memory: MemoryWords = None,
     results: Results = RESULTS,
 ) -> None:
     """Generate, score and store images with several methods from the same noise, and print the table.
@@ -91,11 +101,22 @@ def bench(
     Killed at any time, the same command goes on where it was. A finished run is not computed again.
     """
     from hypernoise.experiments.bench import Request, run_bench  # noqa: PLC0415
+    from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
 
-    chosen = method or ["base"]
     run_bench(
         Request(
-            benchmark, model, chosen, seeds, limit, steps, suite, reward or [], change or [], batch, device
+            benchmark,
+            model,
+            method or ["base"],
+            seeds,
+            limit,
+            steps,
+            suite,
+            reward or [],
+            change or [],
+            batch,
+            device,
+            read_memory(memory),
         ),
         results,
     )
@@ -119,6 +140,7 @@ def budgets(
     change: Changes = None,
     batch: BatchSize = None,
     device: Device = "auto",
+    memory: MemoryWords = None,
     results: Results = RESULTS,
 ) -> None:
     """Run methods with larger and larger budgets, and draw how their score grows (CSV and figure).
@@ -127,9 +149,21 @@ def budgets(
     """
     from hypernoise.experiments.bench import Request  # noqa: PLC0415
     from hypernoise.experiments.budgets import numbers, run_budgets  # noqa: PLC0415
+    from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
 
     request = Request(
-        benchmark, model, method, seeds, limit, steps, suite, reward or [], change or [], batch, device
+        benchmark,
+        model,
+        method,
+        seeds,
+        limit,
+        steps,
+        suite,
+        reward or [],
+        change or [],
+        batch,
+        device,
+        read_memory(memory),
     )
     run_budgets(request, numbers(budget), results)
 
@@ -155,6 +189,7 @@ def time_methods(
     reward: Rewards = None,
     change: Changes = None,
     device: Device = "auto",
+    memory: MemoryWords = None,
     results: Results = RESULTS,
 ) -> None:
     """Time methods against each other: seconds an image and multiples of base, spread, NFE and peak memory.
@@ -163,11 +198,22 @@ def time_methods(
     """
     from hypernoise.experiments.bench import Request  # noqa: PLC0415
     from hypernoise.experiments.timing import batch_sizes, run_times  # noqa: PLC0415
+    from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
 
     sizes = batch_sizes(batches)
-    chosen = method or ["base"]
     request = Request(
-        benchmark, model, chosen, "4", None, steps, None, reward or [], change or [], max(sizes), device
+        benchmark,
+        model,
+        method or ["base"],
+        "4",
+        None,
+        steps,
+        None,
+        reward or [],
+        change or [],
+        max(sizes),
+        device,
+        read_memory(memory),
     )
     run_times(request, sizes, rounds, results, ablate=ablate)
 
@@ -400,12 +446,23 @@ def _train(
     output: Path,
     device: str,
     allow_overlap: bool,
+    memory: str | None,
 ) -> None:
+    from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
     from hypernoise.noise.training import TrainRequest, run_training  # noqa: PLC0415
 
     run_training(
         TrainRequest(
-            kind, model, preset, prompts or [], reward or [], change or [], output, device, allow_overlap
+            kind,
+            model,
+            preset,
+            prompts or [],
+            reward or [],
+            change or [],
+            output,
+            device,
+            allow_overlap,
+            read_memory(memory),
         )
     )
 
@@ -420,9 +477,10 @@ def train_hypernoise(
     change: TrainChanges = None,
     device: Device = "auto",
     allow_overlap: AllowOverlap = False,
+    memory: MemoryWords = None,
 ) -> None:
     """Train a noise hypernetwork on a reward (the paper's Algorithm 1); the generator stays as it is."""
-    _train("hypernoise", model, preset, prompts, reward, change, output, device, allow_overlap)
+    _train("hypernoise", model, preset, prompts, reward, change, output, device, allow_overlap, memory)
 
 
 @train_app.command("lora", epilog="Example: `hn train lora --model shapes --output my-finetune`")
@@ -435,9 +493,10 @@ def train_lora(
     change: TrainChanges = None,
     device: Device = "auto",
     allow_overlap: AllowOverlap = False,
+    memory: MemoryWords = None,
 ) -> None:
     """Fine-tune the generator itself on a reward by LoRA: the baseline that the paper compares with."""
-    _train("lora", model, preset, prompts, reward, change, output, device, allow_overlap)
+    _train("lora", model, preset, prompts, reward, change, output, device, allow_overlap, memory)
 
 
 @app.command(epilog="Example: `hn diagnose hypernoise/shapes/bundle/hypernoise`")

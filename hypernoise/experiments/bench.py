@@ -23,7 +23,7 @@ from hypernoise.experiments.environment import pick_device, versions
 from hypernoise.experiments.plan import RunSettings, prompts_sha256, seed_range
 from hypernoise.experiments.runner import Workbench, execute
 from hypernoise.experiments.store import RunStore
-from hypernoise.generators.protocol import refuse_steering
+from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
 from hypernoise.registry import find, nearest
 from hypernoise.settings import as_dict, overridden
 from hypernoise.tables.from_runs import CHANGED, StoredRun, comparable, stored_runs
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import torch
 
     from hypernoise.experiments.benchmark import Benchmark, Prompt
-    from hypernoise.generators.protocol import Generator
+    from hypernoise.generators.protocol import Generator, Memory
     from hypernoise.methods import Method
 
 
@@ -55,6 +55,7 @@ class Request:
     changes: Sequence[str]
     batch: int | None
     device: str
+    memory: Memory = AMPLE
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         HnError: for the first thing that cannot be done.
     """
     model = find("model", request.model)
+    refuse_offload(request.memory, device)
     suite = request.suite or model.suites[0]
     benchmark = find_benchmark(request.benchmark, suite)
     if suite not in model.suites:
@@ -179,6 +181,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         rewards=rewards,
         batch=request.batch or model.card.batch,
         device=device.type,
+        tiling=request.memory.tiling,
         weights=_files(model, rewards),
         judges=benchmark.identity(suite),
         versions=versions(),
@@ -209,7 +212,7 @@ def run(request: Request, results: Path, console: Console) -> list[StoredRun]:
     device = pick_device(request.device)
     plans, prompts, benchmark = plan(request, device)
     first = plans[0].settings
-    bench = Workbench(request.model, first.rewards, benchmark, first.suite, device)
+    bench = Workbench(request.model, first.rewards, benchmark, first.suite, device, request.memory)
     stores = [RunStore(results / "runs" / each.settings.run) for each in plans]
     with _progress(console) as progress:
         total = len(prompts) * first.seeds

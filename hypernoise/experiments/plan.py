@@ -21,7 +21,10 @@ LAST_SEED = 99_999
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What identifies a run. Two runs that differ in any of it are two runs."""
+    """What identifies a run. Two runs that differ in any of it are two runs.
+
+    Of the memory options it has `tiling` alone, for the others leave the images as they are but for rounding.
+    """
 
     model: str
     method: str
@@ -37,6 +40,7 @@ class RunSettings:
     rewards: Mapping[str, float]
     batch: int
     device: str
+    tiling: bool
     weights: Mapping[str, str]
     judges: Mapping[str, str]
     versions: Mapping[str, str]

@@ -13,6 +13,7 @@ import torch
 from hypernoise.errors import HnError
 from hypernoise.experiments.environment import PeakMemory, machine
 from hypernoise.experiments.plan import pieces
+from hypernoise.generators.protocol import AMPLE
 from hypernoise.methods import Batch
 from hypernoise.pixels import to_images, to_pixels
 from hypernoise.registry import find
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from hypernoise.experiments.benchmark import Benchmark, Judge, Judged, Prompt
     from hypernoise.experiments.plan import Piece, RunSettings
     from hypernoise.experiments.store import RunStore
-    from hypernoise.generators.protocol import Generator
+    from hypernoise.generators.protocol import Generator, Memory
     from hypernoise.methods import Method, Sample
 
 
@@ -38,14 +39,15 @@ class Workbench:
         benchmark: Benchmark,
         suite: str,
         device: torch.device,
+        memory: Memory = AMPLE,
     ) -> None:
         self.model, self.weights, self.benchmark, self.suite = model, rewards, benchmark, suite
-        self.device = device
+        self.device, self.memory = device, memory
 
     @cached_property
     def generator(self) -> Generator:
         """The generator, loaded."""
-        generator: Generator = find("model", self.model).load(self.device)
+        generator: Generator = find("model", self.model).load(self.device, self.memory)
         return generator
 
     @cached_property

@@ -153,8 +153,9 @@ def run_times(request: Request, sizes: Sequence[int], rounds: int, results: Path
     first = plans[0].settings
     if first.method != "base":
         raise HnError("The first method must be base: the others' times are given as multiples of its time.")
-    bench = Workbench(request.model, first.rewards, benchmark, first.suite, device)
+    bench = Workbench(request.model, first.rewards, benchmark, first.suite, device, request.memory)
     cells = [Cell(each, size) for size in sizes for each in plans]
     cells += [Cell(each, 1, published=True) for each in plans if ablate]
     timed = measure(cells, bench, prompts, rounds)
-    publish_times(Times(request.model, first.steps, timed, machine(device)), results, Console())
+    facts = machine(device) | {"memory": ", ".join(request.memory.words) or "ample"}
+    publish_times(Times(request.model, first.steps, timed, facts), results, Console())

@@ -17,14 +17,15 @@ from transformers.utils import logging as transformers_logging
 
 from hypernoise.errors import HnError
 from hypernoise.generators.frozen import spare_inputs
-from hypernoise.generators.protocol import Encoded
+from hypernoise.generators.memory import CPU, fetched, save_memory
+from hypernoise.generators.protocol import AMPLE, Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
-    from hypernoise.generators.protocol import Card, StepNoise
+    from hypernoise.generators.protocol import Card, Memory, StepNoise
 
 RENO_REWARDS = {"hps": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
 """The rewards of ReNO and HyperNoise with their published weights."""
@@ -87,23 +88,27 @@ class PipelineGenerator:
     guidance: ClassVar[float]
     """Strength of guidance; of the classifier-free kind, 1 and less is none."""
 
-    def __init__(self, pipeline: Any, device: torch.device) -> None:
-        self.pipeline, self.device = pipeline.to(device), device
+    def __init__(self, pipeline: Any, device: torch.device, memory: Memory = AMPLE) -> None:
+        self.pipeline, self.device = pipeline, device
         pipeline.set_progress_bar_config(disable=True)
         pipeline.vae.enable_slicing()
         spare_inputs(pipeline.vae)
-        for part in pipeline.components.values():
-            if isinstance(part, nn.Module):
-                part.eval().requires_grad_(requires_grad=False)
+        parts = {name: part for name, part in pipeline.components.items() if isinstance(part, nn.Module)}
+        texts = [part for name, part in parts.items() if name.startswith("text_encoder")]
+        self._offloaded = texts if memory.offload else []
+        for part in parts.values():
+            part.to(CPU if part in self._offloaded else device)
+            part.eval().requires_grad_(requires_grad=False)
         self.parameters = sum(p.numel() for p in self.denoiser.parameters())
         self.latent_shape: tuple[int, ...] = self._latent_shape()
+        save_memory(memory, self.denoiser, pipeline.vae, self.resolution)
 
     def _latent_shape(self) -> tuple[int, ...]:
         config: Any = self.denoiser.config
         return config.in_channels, config.sample_size, config.sample_size
 
     @classmethod
-    def load(cls, device: torch.device) -> Self:
+    def load(cls, device: torch.device, memory: Memory = AMPLE) -> Self:
         """Load the weights from the hub's cache, after a download where they are missing.
 
         Raises:
@@ -120,7 +125,7 @@ class PipelineGenerator:
                 f"The files of {cls.name} cannot be read ({type(error).__name__}): delete {caches}, and the same "
                 "command downloads them again."
             ) from error
-        return cls(pipeline, device)
+        return cls(pipeline, device, memory)
 
     @classmethod
     def _open(cls, folders: Sequence[Path], dtype: torch.dtype, **parts: Any) -> Any:
@@ -154,7 +159,8 @@ class PipelineGenerator:
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Encoded:
         """What the pipeline makes of the prompts, under the names in `embeddings`."""
-        encoded = zip(self.embeddings, self._encode_prompt(list(prompts)), strict=True)
+        with fetched(self._offloaded, self.device):
+            encoded = zip(self.embeddings, self._encode_prompt(list(prompts)), strict=True)
         return Encoded({name: tensor for name, tensor in encoded if tensor is not None})
 
     def _encode_prompt(self, prompts: list[str]) -> Sequence[torch.Tensor | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from hypernoise.errors import HnError
@@ -53,6 +53,58 @@ class Card:
     batch: int = 1
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a generator is loaded with where memory is short. Tiling changes images; the others at most round them.
+
+    Attributes:
+        checkpointing: Activations of decoding, and of the denoiser where no adapter is active, are computed again in
+            the backward pass, not kept. Takes more time, and does nothing without gradients.
+        tiling: An image is decoded in overlapping tiles of half its side, blended where they overlap.
+        offload: Text encoders wait in the CPU's memory while no text is encoded.
+    """
+
+    checkpointing: bool = False
+    tiling: bool = False
+    offload: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """What is chosen, as the user types it."""
+        return [field.name for field in fields(self) if getattr(self, field.name)]
+
+
+AMPLE = Memory()
+"""Nothing has to be saved."""
+
+
+def read_memory(text: str | None) -> Memory:
+    """Memory options given as text, such as "checkpointing,tiling".
+
+    Raises:
+        HnError: if a word is none of them.
+    """
+    known = [field.name for field in fields(Memory)]
+    words = [word.strip() for word in text.split(",")] if text is not None else []
+    if not set(words) <= set(known):
+        raise HnError(
+            f"--memory is {text!r} but must be some of {', '.join(known)}, such as {','.join(known[:2])}."
+        )
+    return Memory(**dict.fromkeys(words, True))
+
+
+def refuse_offload(memory: Memory, device: torch.device) -> None:
+    """Let nothing be offloaded from the CPU to itself.
+
+    Raises:
+        HnError: if that was asked for.
+    """
+    if memory.offload and device.type == "cpu":
+        raise HnError(
+            "--memory offload moves weights from a GPU to the CPU's memory: on a CPU, leave it out."
+        )
+
+
 class Generator(Protocol):
     """The frozen generator g_θ: text condition + initial noise → image."""
 
@@ -79,7 +131,7 @@ class Generator(Protocol):
         ...
 
     @classmethod
-    def load(cls, device: torch.device) -> Generator:
+    def load(cls, device: torch.device, memory: Memory = AMPLE) -> Generator:
         """Load the weights, frozen and in evaluation mode."""
         ...
 

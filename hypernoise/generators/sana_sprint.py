@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from diffusers import SanaSprintPipeline
 
 from hypernoise.generators.pipelines import PipelineGenerator, pipeline_files
-from hypernoise.generators.protocol import Card
+from hypernoise.generators.protocol import AMPLE, Card
 from hypernoise.generators.scm import ScmSampler
 from hypernoise.hub import HubFiles
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from hypernoise.generators.protocol import Encoded, StepNoise
+    from hypernoise.generators.protocol import Encoded, Memory, StepNoise
 
 LICENCE = "NVIDIA License (NSCL v2-custom), Gemma Terms of Use"
 
@@ -44,8 +44,8 @@ class SanaSprint(PipelineGenerator):
     embeddings: ClassVar[tuple[str, ...]] = ("embeddings", "mask")
     guidance: ClassVar[float] = 4.5
 
-    def __init__(self, pipeline: Any, device: torch.device) -> None:
-        super().__init__(pipeline, device)
+    def __init__(self, pipeline: Any, device: torch.device, memory: Memory = AMPLE) -> None:
+        super().__init__(pipeline, device, memory)
         sigma_data = pipeline.scheduler.config.sigma_data
         self.sampler = ScmSampler(pipeline.transformer, pipeline.vae, sigma_data, self.guidance)
 

@@ -8,7 +8,8 @@ import torch
 from diffusers import AutoencoderDC, SanaTransformer2DModel
 
 from hypernoise.generators.frozen import spare_inputs
-from hypernoise.generators.protocol import Card, Encoded
+from hypernoise.generators.memory import CPU, fetched, save_memory
+from hypernoise.generators.protocol import AMPLE, Card, Encoded
 from hypernoise.generators.scm import ScmSampler
 from hypernoise.shapes.networks import LATENT_SHAPE, TextEncoder
 from hypernoise.shapes.vocabulary import tokenize
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from hypernoise.generators.protocol import StepNoise
+    from hypernoise.generators.protocol import Memory, StepNoise
 
 
 class ShapesGenerator:
@@ -40,14 +41,19 @@ class ShapesGenerator:
     last_layer: ClassVar[str] = "proj_out"
     latent_shape: tuple[int, ...] = LATENT_SHAPE
 
-    def __init__(self, text_encoder: TextEncoder, sampler: ScmSampler, device: torch.device) -> None:
-        self.text_encoder = text_encoder.to(device).eval().requires_grad_(requires_grad=False)
+    def __init__(
+        self, text_encoder: TextEncoder, sampler: ScmSampler, device: torch.device, memory: Memory = AMPLE
+    ) -> None:
+        self._offloaded = [text_encoder] if memory.offload else []
+        self.text_encoder = text_encoder.eval().requires_grad_(requires_grad=False)
+        self.text_encoder.to(CPU if memory.offload else device)
         self.sampler = sampler.to(device).eval().requires_grad_(requires_grad=False)
         self.device = device
         self.parameters = sum(p.numel() for p in sampler.transformer.parameters())
+        save_memory(memory, sampler.transformer, sampler.autoencoder, self.card.resolution)
 
     @classmethod
-    def load(cls, device: torch.device) -> ShapesGenerator:
+    def load(cls, device: torch.device, memory: Memory = AMPLE) -> ShapesGenerator:
         """Load the bundled weights."""
         text_encoder = TextEncoder()
         text_encoder.load_state_dict(load_state(bundle() / "text_encoder.safetensors"))
@@ -55,7 +61,7 @@ class ShapesGenerator:
         transformer = SanaTransformer2DModel.from_pretrained(bundle() / "transformer", **bundled)
         autoencoder = AutoencoderDC.from_pretrained(bundle() / "autoencoder", **bundled)
         spare_inputs(autoencoder)
-        return cls(text_encoder, ScmSampler(transformer, autoencoder), device)
+        return cls(text_encoder, ScmSampler(transformer, autoencoder), device, memory)
 
     @classmethod
     def weights(cls) -> dict[str, str]:
@@ -66,7 +72,8 @@ class ShapesGenerator:
     def encode(self, prompts: Sequence[str]) -> Encoded:
         """Text embeddings [B, T, C] and mask [B, T]."""
         tokens = torch.from_numpy(tokenize(list(prompts))).to(self.device)
-        embeddings, mask = self.text_encoder(tokens)
+        with fetched(self._offloaded, self.device):
+            embeddings, mask = self.text_encoder(tokens)
         return Encoded({"embeddings": embeddings, "mask": mask})
 
     @property

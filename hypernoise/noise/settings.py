@@ -19,6 +19,8 @@ class TrainSettings:
     `noise`: fresh for every sample (the paper's x0 ~ N(0, I)); one tensor for each step's whole batch, as the released
     code's large runs have it; one for the whole training; or one for each place in the batch (multi).
     `regularizer`: ½‖delta‖² summed over the latent, as in the paper, or its mean, as in the released code.
+    `checkpointing` computes the adapted network's activations again instead of keeping them; the frozen generator's are
+    a matter of `--memory checkpointing`.
     `warmup` steps raise the learning rate from 0. SGD has momentum 0.9, AdamW weight decay 1e-4.
     """
 

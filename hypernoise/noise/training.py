@@ -17,7 +17,7 @@ from hypernoise.errors import HnError
 from hypernoise.experiments.bench import find_benchmark, reward_weights
 from hypernoise.experiments.environment import pick_device
 from hypernoise.files import write_png
-from hypernoise.generators.protocol import refuse_steering
+from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
 from hypernoise.noise.evaluation import HELD_OUT, Evaluation
 from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Drawing
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from hypernoise.generators.protocol import Generator
+    from hypernoise.generators.protocol import Generator, Memory
     from hypernoise.noise.optimization import Update
     from hypernoise.noise.settings import TrainSettings
 
@@ -57,6 +57,7 @@ class TrainRequest:
     output: Path
     device: str
     allow_overlap: bool
+    memory: Memory = AMPLE
 
 
 class Checkpoint:
@@ -141,13 +142,14 @@ class Training:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What was trained on what."""
+        """What was trained on what; of the memory options the one that changes images."""
         return {
             "kind": self.request.kind,
             "model": self.request.model,
             "rewards": dict(self.reward.weights),
             "prompt_sets": list(self.request.prompts),
             "processes": self.accelerator.num_processes,
+            **({"tiling": True} if self.request.memory.tiling else {}),
         }
 
     def run(self, console: Console) -> None:
@@ -279,6 +281,7 @@ def run_training(request: TrainRequest) -> None:
     prompts, remarks = _prompts(request, model)
     request = replace(request, prompts=request.prompts or model.training_prompts)
     device = pick_device(request.device)
+    refuse_offload(request.memory, device)
     accelerator = Accelerator(
         cpu=device.type == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no"
     )
@@ -288,7 +291,7 @@ def run_training(request: TrainRequest) -> None:
     training = Training(
         request,
         settings,
-        model.load(accelerator.device),
+        model.load(accelerator.device, request.memory),
         Ensemble.load(weights, accelerator.device),
         prompts,
         accelerator,

@@ -34,6 +34,7 @@ SETTINGS = RunSettings(
     rewards={"redness": 0.5, "shapes-match": 1.0},
     batch=40,
     device="cpu",
+    tiling=False,
     weights={"transformer": "d659", "text": "06c4"},
     judges={"detector": "1f0a"},
     versions={"torch": "2.14.1", "numpy": "2.4.6"},

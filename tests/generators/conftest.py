@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from hypernoise.generators.protocol import AMPLE, Memory
 from hypernoise.registry import find
 
 if TYPE_CHECKING:
@@ -28,14 +29,14 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def fresh(hub: Path) -> Callable[[str], Any]:
-    """Loads a generator of one's own by its name, without a network; FLUX's images have 128 pixels, not 512 or 1024."""
+    """Loads a generator of one's own by its name, without a network; FLUX's images have 128 pixels where not told."""
     from hub_cache import offline  # noqa: PLC0415
 
-    def load(name: str) -> Any:
+    def load(name: str, memory: Memory = AMPLE, resolution: int = 128) -> Any:
         kind = find("model", name)
-        small = type(kind.__name__, (kind,), {"card": replace(kind.card, resolution=128)})
+        small = type(kind.__name__, (kind,), {"card": replace(kind.card, resolution=resolution)})
         with offline(hub):
-            return small.load(torch.device("cpu"))
+            return small.load(torch.device("cpu"), memory)
 
     return load
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
 
 from hypernoise.errors import HnError
+from hypernoise.generators.protocol import AMPLE, Memory
 from hypernoise.generators.shapes import ShapesGenerator
 from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Drawing
@@ -255,6 +257,20 @@ def test_a_killed_training_resumes_to_the_same_weights_and_log(
     assert facts["rewards"]
     assert (tmp_path / "whole" / "images" / "000004.png").stat().st_size > 0
     assert list((tmp_path / "whole" / "tensorboard").glob("events*"))
+
+
+@pytest.mark.parametrize("kind", ["hypernoise", "lora"])
+def test_checkpointing_trains_the_same_weights_and_tiling_others(kind: str, tmp_path: Path) -> None:
+    memories = {"ample": AMPLE, "checkpointing": Memory(checkpointing=True), "tiling": Memory(tiling=True)}
+    for name, memory in memories.items():
+        run_training(request(tmp_path / name, kind=kind, memory=memory))
+    ample, same, other = (load_file(tmp_path / name / "adapter_model.safetensors") for name in memories)
+    torch.testing.assert_close(same, ample, rtol=1e-3, atol=1e-6)
+    assert any((other[name] - ample[name]).abs().max() > 1e-5 for name in ample)
+    facts = [json.loads((tmp_path / name / "training.json").read_text()) for name in memories]
+    assert ["tiling" in each for each in facts] == [False, False, True]
+    with pytest.raises(HnError, match="on a CPU, leave it out"):
+        run_training(request(tmp_path / "out", memory=Memory(offload=True)))
 
 
 def test_a_checkpoint_that_is_damaged_or_anothers_is_refused(tmp_path: Path) -> None:
