@@ -288,6 +288,24 @@ def export(
     export_run(run, layout, output, results)
 
 
+@app.command(epilog="Example: `hn verify shapes-base-geneval`")
+def verify(
+    run: Annotated[str, typer.Argument(help="Name of a run, or the beginning of no other's.")],
+    images: Annotated[
+        int, typer.Option(min=0, help="Images to judge again, spread over the run; 0 loads no model.")
+    ] = 40,
+    device: Device = "auto",
+    results: Results = RESULTS,
+) -> None:
+    """Check every file of a stored run against its hashes, and judge some of its images again.
+
+    It changes nothing; if anything differs, every finding is printed, and the exit code is 2.
+    """
+    from hypernoise.experiments.verify import verify_run  # noqa: PLC0415
+
+    verify_run(run, images, device, results)
+
+
 @app.command(epilog="Example: `hn compare shapes-base-geneval shapes-reno-geneval`")
 def compare(
     first: Annotated[str, typer.Argument(help="Name of run A, or its beginning.")],
