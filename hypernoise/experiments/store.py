@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
+FORMAT = 1
+"""Number of the layout described above; runs that were stored before it was numbered have it too."""
+
 KINDS = ("costs", "records")
 """What is stored of a piece, in the order of writing."""
 
@@ -125,20 +128,26 @@ class RunStore:
 
     def write_manifest(self, manifest: Record) -> None:
         """Store what the run is."""
-        text = json.dumps(_sealed(manifest), indent=2, sort_keys=True) + "\n"
+        text = json.dumps(_sealed(manifest | {"format": FORMAT}), indent=2, sort_keys=True) + "\n"
         write_atomically(self.manifest_path, text.encode())
 
     def manifest(self) -> Record:
         """What the run is.
 
         Raises:
-            HnError: if the manifest is missing or damaged.
+            HnError: if the manifest is missing, damaged, or of another version's store.
         """
         if not self.manifest_path.exists():
             raise HnError(f"There is no run in {self.folder}.")
         manifest = _unsealed(_read(self.manifest_path))
         if manifest is None:
             raise DamagedError(f"{self.manifest_path} is damaged", AGAIN)
+        found = manifest.pop("format", FORMAT)
+        if found != FORMAT:
+            raise HnError(
+                f"{self.folder} was stored by another version of hypernoise (format {found}, here {FORMAT}); read it "
+                "with that version, or move it away."
+            )
         return manifest
 
     def piece_path(self, kind: str, piece: int) -> Path:
