@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 REQUEST = Request("geneval", "shapes", ["best-of-n"], "2", 6, 1, None, [], ["best-of-n.n=2"], 3, "cpu")
 REFUSED = 3
+KILLS = 100
+"""At random instants, of as many runs as it takes."""
 
 (PLAN,), PROMPTS, BENCHMARK = plan(REQUEST, CPU)
 BENCH = Workbench("shapes", PLAN.settings.rewards, BENCHMARK, "shapes", CPU)
@@ -127,12 +129,15 @@ def main(folder: Path, seed: int) -> None:
     forked = ended(start(folder / "forked"))
     piece_seconds = (time.perf_counter() - began) / len(pieces(PROMPTS, PLAN.settings))
     delays = random.Random(seed)  # noqa: S311
-    seen = {
+    seen: dict[str, Any] = {
         "forked": forked,
         "two at once": two_at_once(folder / "two"),
         "writes": kill_at_every_write(folder / "writes"),
-        "kills": [kill_at_random(folder / "random" / str(n), delays, piece_seconds) for n in range(2)],
+        "kills": [],
     }
+    while sum(seen["kills"]) < KILLS:
+        run = folder / "random" / str(len(seen["kills"]))
+        seen["kills"].append(kill_at_random(run, delays, piece_seconds))
     print(json.dumps(seen))  # noqa: T201
 
 
