@@ -84,6 +84,13 @@ def bench(
     change: Changes = None,
     batch: BatchSize = None,
     device: Device = "auto",
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that work at once, on Ray: here, or on the cluster of RAY_ADDRESS; OMP_NUM_THREADS each.",
+        ),
+    ] = 1,
     results: Results = RESULTS,
 ) -> None:
     """Generate, score and store images with several methods from the same noise, and print the table.
@@ -98,6 +105,7 @@ def bench(
             benchmark, model, chosen, seeds, limit, steps, suite, reward or [], change or [], batch, device
         ),
         results,
+        workers,
     )
 
 

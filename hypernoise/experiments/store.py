@@ -115,11 +115,12 @@ class RunStore:
         try:
             self._sweep()
             yield
+            self._sweep()
         finally:
             lock.release()
 
     def _sweep(self) -> None:
-        """Remove what a killed process had begun to write."""
+        """Remove what a process had begun to write when it was killed, in an earlier run or a worker of this one."""
         for leftover in self.folder.rglob(".*.partial"):
             try:
                 leftover.unlink()

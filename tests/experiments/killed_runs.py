@@ -22,7 +22,7 @@ import torch
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Request, plan
 from hypernoise.experiments.plan import pieces
-from hypernoise.experiments.runner import Workbench, execute
+from hypernoise.experiments.runner import Job, Workbench, execute
 from hypernoise.experiments.store import RunStore
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ KILLS = 100
 BENCH = Workbench("shapes", PLAN.settings.rewards, BENCHMARK, "shapes", CPU)
 
 
+def job(folder: Path) -> Job:
+    """The run, in a folder."""
+    return Job(PLAN.settings, PROMPTS, BENCH, PLAN.method, RunStore(folder))
+
+
 def nothing(_: int) -> None:
     """Nobody watches the progress."""
 
@@ -51,7 +56,7 @@ def start(folder: Path, advance: Callable[[int], None] = nothing, kill_at_write:
     try:
         if kill_at_write is not None:
             kill_in_write(kill_at_write)
-        execute(PLAN.settings, PROMPTS, BENCH, PLAN.method, RunStore(folder), advance)
+        execute(job(folder), advance)
         status = 0
     except HnError:
         status = REFUSED
@@ -124,7 +129,7 @@ def two_at_once(folder: Path) -> list[int]:
 
 def main(folder: Path, seed: int) -> None:
     """Do all of it."""
-    execute(PLAN.settings, PROMPTS, BENCH, PLAN.method, RunStore(folder / "undisturbed"), nothing)
+    execute(job(folder / "undisturbed"), nothing)
     began = time.perf_counter()
     forked = ended(start(folder / "forked"))
     piece_seconds = (time.perf_counter() - began) / len(pieces(PROMPTS, PLAN.settings))
