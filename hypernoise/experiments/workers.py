@@ -116,20 +116,26 @@ class Crew:
             if finished and asked is not None:
                 yield asked
             elif asked is not None:
-                queue.append(asked)
+                queue.appendleft(asked)  # at once, so that a piece that kills every worker ends the run soon
 
     def _start(self) -> None:
         """Start Ray, or find it running, and hire all.
 
         Raises:
-            HnError: if it has too few processors.
+            HnError: if it cannot be reached, or has too few processors.
         """
         import ray  # noqa: PLC0415
 
         if ray.is_initialized():
             return
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+        try:
+            ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+        except ConnectionError:
+            raise HnError(
+                f"Ray cannot be reached at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}: check that it runs there and "
+                "that RAY_AUTH_MODE is the cluster's (token, or disabled), or unset RAY_ADDRESS to work here alone."
+            ) from None
         for resource, each in self.needs.items():
             there = ray.cluster_resources().get(resource, 0)
             if there < each * self.workers:

@@ -54,7 +54,7 @@ def descendants(process: int) -> dict[int, str]:
     found: set[int] = set()
     while new := {pid for pid, parent in parents.items() if parent in found | {process}} - found:
         found |= new
-    return {pid: line for pid in found if (line := command_line(pid))}
+    return {pid: command_line(pid) for pid in found}
 
 
 def command_line(process: int) -> str:
@@ -77,36 +77,6 @@ def kept(folder: Path, contents: Callable[[Path], dict[str, bytes]]) -> dict[str
     }
 
 
-@pytest.mark.usefixtures("_ray", "one_thread")
-def test_two_workers_of_which_one_is_killed_leave_what_one_process_leaves(
-    tmp_path: Path, contents: Callable[[Path], dict[str, bytes]]
-) -> None:
-    results = tmp_path / "results"
-    words = [*PROGRAM, *BENCH, "--workers", "2", "--results", str(results)]
-    with subprocess.Popen(
-        words, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while len(list(results.glob("runs/*/records/*.jsonl"))) < 3 or not at_work(process.pid):
-            assert process.poll() is None, process.communicate()
-        family = descendants(process.pid)
-        os.kill(at_work(process.pid)[0], signal.SIGKILL)
-        before = len(list(results.glob("runs/*/records/*.jsonl")))
-        printed, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "")
-    assert 3 <= before < 36
-    assert "base: its times were taken while up to 2 workers ran at once." in " ".join(printed.split())
-
-    run_bench(Request("geneval", "shapes", ["base"], "3", 12, 1, None, [], [], 1, "cpu"), tmp_path / "alone")
-    (run,) = (RunStore(folder) for folder in (results / "runs").iterdir())
-    alone = RunStore(tmp_path / "alone" / "runs" / run.folder.name)
-    assert kept(run.folder, contents) == kept(alone.folder, contents)
-    assert len(kept(run.folder, contents)) == 2 * 36
-    assert run.manifest() | {"started": ""} == alone.manifest() | {"started": ""}
-    assert not list(results.rglob("*.partial"))
-    time.sleep(1)
-    assert not [pid for pid, line in family.items() if command_line(pid) == line]
-
-
 @pytest.fixture
 def deadly(tmp_path: Path) -> dict[str, str]:
     """The environment in which a third party's method kills its process."""
@@ -127,32 +97,51 @@ def deadly(tmp_path: Path) -> dict[str, str]:
     return ENVIRONMENT | {"PYTHONPATH": f"{info.parent}:{os.environ.get('PYTHONPATH', '')}"}
 
 
+@pytest.mark.usefixtures("_ray", "one_thread")
+def test_of_two_workers_one_is_killed_and_later_a_method_kills_all(
+    tmp_path: Path, deadly: dict[str, str], contents: Callable[[Path], dict[str, bytes]]
+) -> None:
+    results = tmp_path / "results"
+    methods = ["--method", "base", "--method", "deadly"]
+    words = [*PROGRAM, *BENCH, *methods, "--workers", "2", "--results", str(results)]
+
+    def stored() -> int:
+        return len(list(results.glob("runs/shapes-base-*/records/*.jsonl")))
+
+    with subprocess.Popen(
+        words, env=deadly, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while stored() < 3 or not at_work(process.pid):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        family = descendants(process.pid)
+        os.kill(at_work(process.pid)[0], signal.SIGKILL)
+        assert 3 <= stored() < 36
+        errors = process.communicate()[1]
+    assert process.returncode == 2
+    assert re.fullmatch(
+        r"hn: A worker has died 3 times over piece \d+, perhaps for want of memory: give fewer --workers or a smaller "
+        r"--batch; what is stored stays\.\n",
+        errors,
+    )
+    assert not [pid for pid, line in family.items() if line and command_line(pid) == line]
+
+    run_bench(Request("geneval", "shapes", ["base"], "3", 12, 1, None, [], [], 1, "cpu"), tmp_path / "alone")
+    (run,) = (RunStore(folder) for folder in (results / "runs").glob("shapes-base-*"))
+    alone = RunStore(tmp_path / "alone" / "runs" / run.folder.name)
+    assert kept(run.folder, contents) == kept(alone.folder, contents)
+    assert len(kept(run.folder, contents)) == 2 * 36
+    assert run.manifest() | {"started": ""} == alone.manifest() | {"started": ""}
+    assert {cost["workers"] for cost in run.costs()} == {2}
+    assert not list(run.folder.rglob("*.partial"))
+
+
 def refused(words: list[str], environment: dict[str, str]) -> str:
     """The one sentence with which a command ends."""
     done = subprocess.run([*PROGRAM, *words], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     return line.removeprefix("hn: ")
-
-
-@pytest.mark.usefixtures("_ray")
-def test_a_piece_that_kills_every_worker_ends_the_run(tmp_path: Path, deadly: dict[str, str]) -> None:
-    words = [
-        *BENCH,
-        "--limit",
-        "1",
-        "--seeds",
-        "1",
-        "--method",
-        "deadly",
-        "--results",
-        str(tmp_path / "results"),
-    ]
-    said = refused([*words, "--workers", "2"], deadly)
-    assert said == (
-        "A worker has died 3 times over piece 0, perhaps for want of memory: give fewer --workers or a smaller "
-        "--batch; what is stored stays."
-    )
 
 
 @pytest.mark.usefixtures("_ray")
