@@ -67,13 +67,15 @@ class Worker:
 
 
 def _answer(future: Any) -> Any:
-    """What an actor's method returns, or raises."""
+    """What an actor's method returns, or the sentence with which it refused."""
     import ray  # noqa: PLC0415
 
     try:
         return ray.get(future)
     except ray.exceptions.RayTaskError as error:
-        raise error.cause from None
+        if isinstance(error.cause, HnError):
+            raise error.cause from None
+        raise
 
 
 class Crew:
@@ -126,7 +128,7 @@ class Crew:
         """
         import ray  # noqa: PLC0415
 
-        if ray.is_initialized():
+        if self.idle or self.busy:
             return
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
         try:
