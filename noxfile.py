@@ -96,6 +96,15 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def audit(session: nox.Session) -> None:
+    """Known vulnerabilities of the installed dependencies, the extras' included."""
+    install(session, "audit")
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    session.install(*(dep for extra in extras.values() for dep in extra))
+    session.run("pip-audit", "--local", "--skip-editable", *session.posargs)
+
+
+@nox.session
 def types(session: nox.Session) -> None:
     """Static types."""
     install(session, "types", "tests")

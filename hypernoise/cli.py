@@ -94,6 +94,13 @@ def bench(
     batch: BatchSize = None,
     device: Device = "auto",
     memory: MemoryWords = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that work at once, on Ray: here, or on the cluster of RAY_ADDRESS; OMP_NUM_THREADS each.",
+        ),
+    ] = 1,
     results: Results = RESULTS,
 ) -> None:
     """Generate, score and store images with several methods from the same noise, and print the table.
@@ -119,6 +126,7 @@ def bench(
             read_memory(memory),
         ),
         results,
+        workers,
     )
 
 
@@ -332,6 +340,24 @@ def export(
     from hypernoise.experiments.export import export_run  # noqa: PLC0415
 
     export_run(run, layout, output, results)
+
+
+@app.command(epilog="Example: `hn verify shapes-base-geneval`")
+def verify(
+    run: Annotated[str, typer.Argument(help="Name of a run, or the beginning of no other's.")],
+    images: Annotated[
+        int, typer.Option(min=0, help="Images to judge again, spread over the run; 0 loads no model.")
+    ] = 40,
+    device: Device = "auto",
+    results: Results = RESULTS,
+) -> None:
+    """Check every file of a stored run against its hashes, and judge some of its images again.
+
+    It changes nothing; if anything differs, every finding is printed, and the exit code is 2.
+    """
+    from hypernoise.experiments.verify import verify_run  # noqa: PLC0415
+
+    verify_run(run, images, device, results)
 
 
 @app.command(epilog="Example: `hn compare shapes-base-geneval shapes-reno-geneval`")

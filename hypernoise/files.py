@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from hypernoise.errors import HnError
@@ -42,6 +43,18 @@ def write_png(path: Path, image: Image) -> None:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     write_atomically(path, buffer.getvalue())
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of a file below a folder, by a name that came from elsewhere.
+
+    Raises:
+        HnError: if it would lie outside.
+    """
+    path = PurePath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise HnError(f"{name!r} is not the name of a file inside of {folder}, so nothing is written there.")
+    return folder / path
 
 
 def sha256_of(path: Path) -> str:

@@ -57,6 +57,7 @@ def test_there_are_these_commands() -> None:
         "doctor",
         "download",
         "time",
+        "verify",
     }
     expected |= {"train hypernoise", "train lora", "shapes train", "shapes evaluate"}
     assert expected <= COMMANDS.keys()

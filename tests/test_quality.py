@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from hypernoise.experiments.bench import Request, plan
-from hypernoise.experiments.runner import Workbench, execute
+from hypernoise.experiments.runner import Job, Workbench, execute
 from hypernoise.experiments.store import RunStore
 from hypernoise.tables.from_runs import StoredRun, rows
 from hypernoise.tables.table1 import read_csv
@@ -32,7 +32,7 @@ def test_methods_improve_on_base(workbench: Workbench, tmp_path: Path) -> None:
     plans, prompts, _ = plan(request, torch.device("cpu"))
     stores = [RunStore(tmp_path / each.settings.method) for each in plans]
     for each, store in zip(plans, stores, strict=True):
-        execute(each.settings, prompts, workbench, each.method, store, lambda _: None)
+        execute(Job(each.settings, prompts, workbench, each.method, store), lambda _: None)
     base, *others = rows([StoredRun(store) for store in stores])
     assert 0.35 <= base.mean.value <= 0.75
     assert [other.method for other in others] == ["hypernoise", "best-of-n", "reno"]

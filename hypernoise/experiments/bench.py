@@ -21,8 +21,9 @@ from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import spread
 from hypernoise.experiments.environment import pick_device, versions
 from hypernoise.experiments.plan import RunSettings, prompts_sha256, seed_range
-from hypernoise.experiments.runner import Workbench, execute
+from hypernoise.experiments.runner import Job, Workbench, execute
 from hypernoise.experiments.store import RunStore
+from hypernoise.experiments.workers import crew
 from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
 from hypernoise.registry import find, nearest
 from hypernoise.settings import as_dict, overridden
@@ -207,23 +208,42 @@ def _advance(progress: Progress, task: TaskID, count: int) -> None:
     progress.update(task, speed="stored" if stored else f"{speed:.1f} images/s")
 
 
-def run(request: Request, results: Path, console: Console) -> list[StoredRun]:
-    """Plan, and run what is not stored yet; one run a method."""
+def jobs(request: Request, results: Path, workers: int = 1) -> list[Job]:
+    """What the request asks for, one job a method, on models that they share; nothing is computed or written yet.
+
+    Raises:
+        HnError: for the first thing that cannot be done.
+    """
     device = pick_device(request.device)
     plans, prompts, benchmark = plan(request, device)
     first = plans[0].settings
     bench = Workbench(request.model, first.rewards, benchmark, first.suite, device, request.memory)
-    stores = [RunStore(results / "runs" / each.settings.run) for each in plans]
-    with _progress(console) as progress:
-        total = len(prompts) * first.seeds
-        tasks = [progress.add_task(each.settings.method, total=total, speed="waiting") for each in plans]
-        for each, store, task in zip(plans, stores, tasks, strict=True):
-            execute(each.settings, prompts, bench, each.method, store, partial(_advance, progress, task))
-    return [StoredRun(store) for store in stores]
+    return [
+        Job(
+            each.settings,
+            prompts,
+            bench,
+            each.method,
+            RunStore(results / "runs" / each.settings.run),
+            workers,
+        )
+        for each in plans
+    ]
 
 
-def run_bench(request: Request, results: Path) -> None:
+def run(request: Request, results: Path, console: Console, workers: int = 1) -> list[StoredRun]:
+    """Plan, and run what is not stored yet; one run a method."""
+    todo = jobs(request, results)
+    with crew(request, results, workers) as hands, _progress(console) as progress:
+        total = len(todo[0].prompts) * todo[0].settings.seeds
+        tasks = [progress.add_task(job.settings.method, total=total, speed="waiting") for job in todo]
+        for job, task in zip(todo, tasks, strict=True):
+            execute(job, partial(_advance, progress, task), hands(job))
+    return [StoredRun(job.store) for job in todo]
+
+
+def run_bench(request: Request, results: Path, workers: int = 1) -> None:
     """Run, and print and write the table, with other stored runs that compare."""
     console = Console()
-    done = run(request, results, console)
+    done = run(request, results, console, workers)
     publish(comparable([*done, *stored_runs(results)], done[0]), results, console)

@@ -10,7 +10,7 @@ from PIL import Image
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import find_benchmark
 from hypernoise.experiments.layout import joined
-from hypernoise.files import write_atomically, write_png
+from hypernoise.files import inside, write_atomically, write_png
 from hypernoise.tables.from_runs import find_run
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ def export_run(name: str, layout: str | None, output: Path, results: Path) -> No
     records = {(record["prompt_index"], record["seed"]): record for record in run.records}
     first = run.settings["first_seed"]
     files = benchmark.layout(prompts, run.settings["seeds"])
-    for path, content in benchmark.layout_texts(prompts).items():
-        write_atomically(output / path, content.encode())
-    for file in files:
+    texts = {inside(output, path): text for path, text in benchmark.layout_texts(prompts).items()}
+    pictures = {inside(output, file.path): file for file in files}
+    for path, content in texts.items():
+        write_atomically(path, content.encode())
+    for path, file in pictures.items():
         images = [run.store.read_image(records[file.prompt.index, first + seed]) for seed in file.seeds]
-        write_png(output / file.path, Image.fromarray(joined(images)))
+        write_png(path, Image.fromarray(joined(images)))
     typer.echo(f"{len(files)} files written to {output} in the layout of {benchmark.name}")
 
 

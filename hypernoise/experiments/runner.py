@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from hypernoise.registry import find
 from hypernoise.rewards.ensemble import Ensemble, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hypernoise.experiments.benchmark import Benchmark, Judge, Judged, Prompt
     from hypernoise.experiments.plan import Piece, RunSettings
@@ -154,21 +154,77 @@ def _judged(bench: Workbench, made: Sequence[_Made], prompts: Sequence[Prompt]) 
     ]
 
 
-def _do_piece(
-    piece: Piece,
-    method: Method,
-    bench: Workbench,
-    prompts: Mapping[int, Prompt],
-    store: RunStore,
-    settings: RunSettings,
-) -> None:
+@dataclass(frozen=True)
+class Job:
+    """A run, where it is stored, and the models that it is done with.
+
+    Attributes:
+        settings: What identifies the run.
+        prompts: Its prompts.
+        bench: The models; loaded only where pieces are done.
+        method: Its method.
+        store: Its folder.
+        workers: How many such jobs do its pieces at once, which is stored beside the times that they take.
+    """
+
+    settings: RunSettings
+    prompts: Sequence[Prompt]
+    bench: Workbench
+    method: Method
+    store: RunStore
+    workers: int = 1
+
+    @cached_property
+    def planned(self) -> list[Piece]:
+        """All pieces of the run, each in the place of its number."""
+        return pieces(self.prompts, self.settings, whole_prompts=self.bench.benchmark.whole_prompts)
+
+    def manifest(self) -> dict[str, Any]:
+        """What the run is, if it begins here and now."""
+        return {
+            "run": self.settings.run,
+            "settings": asdict(self.settings),
+            "parameters": self.bench.generator.parameters + self.method.attach(self.bench.generator),
+            "machine": machine(self.bench.device),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+
+    def work(self, todo: Sequence[Piece]) -> Iterator[Piece]:
+        """Do pieces, and give each back when it is stored.
+
+        Raises:
+            HnError: if the run was begun on another machine, or something cannot be written.
+        """
+        if todo:
+            _check_machine(self.bench, self.store)
+            self.method.attach(self.bench.generator)
+        by_index = {prompt.index: prompt for prompt in self.prompts}
+        for piece in todo:
+            _do_piece(piece, self, by_index)
+            yield piece
+
+
+class Hands(Protocol):
+    """Who does a job's pieces: the job itself in this process, or others."""
+
+    def manifest(self) -> dict[str, Any]:
+        """As `Job.manifest`."""
+        ...
+
+    def work(self, todo: Sequence[Piece]) -> Iterator[Piece]:
+        """As `Job.work`, in any order."""
+        ...
+
+
+def _do_piece(piece: Piece, job: Job, prompts: Mapping[int, Prompt]) -> None:
     """Make a piece's images, `batch` at once, judge them all together, and store them."""
+    settings, bench = job.settings, job.bench
     starts = range(0, len(piece.samples), settings.batch)
     batches = [piece.samples[start : start + settings.batch] for start in starts]
     made = [
         part
         for samples in batches
-        for part in _made_in_parts(samples, method, bench, prompts, settings.steps)
+        for part in _made_in_parts(samples, job.method, bench, prompts, settings.steps)
     ]
     verdicts = iter(_judged(bench, made, [prompts[sample.prompt_index] for sample in piece.samples]))
     records, costs = [], []
@@ -177,9 +233,9 @@ def _do_piece(
             part.samples, part.pixels, part.rewards, part.facts, strict=True
         ):
             prompt = prompts[sample.prompt_index]
-            digest = store.write_image(sample.prompt_index, sample.seed, image)
+            digest = job.store.write_image(sample.prompt_index, sample.seed, image)
             key = {"prompt_index": sample.prompt_index, "seed": sample.seed}
-            cost = {"seconds": part.seconds, "llm_seconds": facts.pop("llm_seconds")}
+            cost = {"seconds": part.seconds, "llm_seconds": facts.pop("llm_seconds"), "workers": job.workers}
             records.append(
                 key
                 | {"prompt": prompt.text, "task": prompt.task, "image_sha256": digest, "rewards": rewards}
@@ -187,40 +243,31 @@ def _do_piece(
                 | asdict(next(verdicts))
             )
             costs.append(key | cost | {"peak_memory_mb": part.megabytes, "batch": len(part.samples)})
-    store.write_piece(piece.number, records, costs)
+    job.store.write_piece(piece.number, records, costs)
 
 
-def execute(
-    settings: RunSettings,
-    prompts: Sequence[Prompt],
-    bench: Workbench,
-    method: Method,
-    store: RunStore,
-    advance: Callable[[int], None],
-) -> None:
+def execute(job: Job, advance: Callable[[int], None], hands: Hands | None = None) -> None:
     """Do what is left of a run. `advance` is told the number of samples done, stored ones first.
 
     Raises:
         HnError: if another process works on the run, what is stored is damaged, or something cannot be written.
     """
-    with store.locked():
-        _check_manifest(settings, bench, method, store)
-        by_index = {prompt.index: prompt for prompt in prompts}
-        planned = pieces(prompts, settings, whole_prompts=bench.benchmark.whole_prompts)
-        stored = {piece.number for piece in planned if store.has_piece(piece)}
-        if len(stored) < len(planned):
-            _check_machine(bench, store)
-            method.attach(bench.generator)
-        for piece in planned:
-            if piece.number not in stored:
-                _do_piece(piece, method, bench, by_index, store, settings)
+    hands = hands or job
+    with job.store.locked():
+        _check_manifest(job, hands)
+        stored = {piece.number for piece in job.planned if job.store.has_piece(piece)}
+        for piece in job.planned:
+            if piece.number in stored:
+                advance(len(piece.samples))
+        for piece in hands.work([piece for piece in job.planned if piece.number not in stored]):
             advance(len(piece.samples))
 
 
-def _check_manifest(settings: RunSettings, bench: Workbench, method: Method, store: RunStore) -> None:
+def _check_manifest(job: Job, hands: Hands) -> None:
+    store = job.store
     if not store.manifest_path.exists():
-        store.write_manifest(_manifest(settings, bench, method))
-    elif store.manifest()["run"] != settings.run:
+        store.write_manifest(hands.manifest())
+    elif store.manifest()["run"] != job.settings.run:
         raise HnError(f"{store.manifest_path} belongs to another run; delete {store.folder} and run again.")
 
 
@@ -235,13 +282,3 @@ def _check_machine(bench: Workbench, store: RunStore) -> None:
             f"The run {store.folder.name} was begun elsewhere ({'; '.join(changed)}); "
             f"finish it there, or delete {store.folder} and run again."
         )
-
-
-def _manifest(settings: RunSettings, bench: Workbench, method: Method) -> dict[str, Any]:
-    return {
-        "run": settings.run,
-        "settings": asdict(settings),
-        "parameters": bench.generator.parameters + method.attach(bench.generator),
-        "machine": machine(bench.device),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }

@@ -27,6 +27,27 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
+FORMAT = 1
+"""Number of the layout described above; runs that were stored before it was numbered have it too."""
+
+KINDS = ("costs", "records")
+"""What is stored of a piece, in the order of writing."""
+
+AGAIN = "delete that file and give the same command again."
+
+
+class DamagedError(HnError):
+    """A file of a run that is not what was stored: what is wrong with it, and what to do."""
+
+    def __str__(self) -> str:
+        """Both in one sentence."""
+        return "; ".join(self.args)
+
+    @property
+    def finding(self) -> str:
+        """The file and what is wrong with it."""
+        return str(self.args[0])
+
 
 def _sealed(record: Record) -> Record:
     """A record with a checksum that tells later damage."""
@@ -48,8 +69,8 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
     except OSError as error:
-        raise HnError(
-            f"{path} cannot be read ({error.strerror}); check the disk and its permissions."
+        raise DamagedError(
+            f"{path} cannot be read ({error.strerror})", "check the disk and its permissions."
         ) from error
 
 
@@ -58,9 +79,7 @@ def _rows(path: Path) -> list[Record]:
     for number, line in enumerate(_read(path).splitlines(), start=1):
         row = _unsealed(line)
         if row is None:
-            raise HnError(
-                f"{path}, line {number}, is damaged; delete that file and give the same command again."
-            )
+            raise DamagedError(f"{path}, line {number}, is damaged", AGAIN)
         rows.append(row)
     return rows
 
@@ -96,11 +115,12 @@ class RunStore:
         try:
             self._sweep()
             yield
+            self._sweep()
         finally:
             lock.release()
 
     def _sweep(self) -> None:
-        """Remove what a killed process had begun to write."""
+        """Remove what a process had begun to write when it was killed, in an earlier run or a worker of this one."""
         for leftover in self.folder.rglob(".*.partial"):
             try:
                 leftover.unlink()
@@ -109,25 +129,30 @@ class RunStore:
 
     def write_manifest(self, manifest: Record) -> None:
         """Store what the run is."""
-        text = json.dumps(_sealed(manifest), indent=2, sort_keys=True) + "\n"
+        text = json.dumps(_sealed(manifest | {"format": FORMAT}), indent=2, sort_keys=True) + "\n"
         write_atomically(self.manifest_path, text.encode())
 
     def manifest(self) -> Record:
         """What the run is.
 
         Raises:
-            HnError: if the manifest is missing or damaged.
+            HnError: if the manifest is missing, damaged, or of another version's store.
         """
         if not self.manifest_path.exists():
             raise HnError(f"There is no run in {self.folder}.")
         manifest = _unsealed(_read(self.manifest_path))
         if manifest is None:
+            raise DamagedError(f"{self.manifest_path} is damaged", AGAIN)
+        found = manifest.pop("format", FORMAT)
+        if found != FORMAT:
             raise HnError(
-                f"{self.manifest_path} is damaged; delete that file and give the same command again."
+                f"{self.folder} was stored by another version of hypernoise (format {found}, here {FORMAT}); read it "
+                "with that version, or move it away."
             )
         return manifest
 
-    def _piece(self, kind: str, piece: int) -> Path:
+    def piece_path(self, kind: str, piece: int) -> Path:
+        """Where a piece's records or costs lie."""
         return self.folder / kind / f"{piece:05d}.jsonl"
 
     def has_piece(self, piece: Piece) -> bool:
@@ -136,27 +161,33 @@ class RunStore:
         Raises:
             HnError: if what is stored of it is damaged, or are not its samples.
         """
-        paths = [self._piece(kind, piece.number) for kind in ("costs", "records")]
-        if not all(path.exists() for path in paths):
+        if not all(self.piece_path(kind, piece.number).exists() for kind in KINDS):
             return False
-        samples = [(sample.prompt_index, sample.seed) for sample in piece.samples]
-        for path in paths:
-            if [(row["prompt_index"], row["seed"]) for row in _rows(path)] != samples:
-                raise HnError(
-                    f"{path} does not hold the samples it should; delete that file and give the same command again."
-                )
+        for kind in KINDS:
+            self.rows(kind, piece)
         return True
+
+    def rows(self, kind: str, piece: Piece) -> list[Record]:
+        """A piece's records or costs.
+
+        Raises:
+            DamagedError: if they cannot be read, are damaged, or are not those of its samples.
+        """
+        path = self.piece_path(kind, piece.number)
+        rows = _rows(path)
+        samples = [(sample.prompt_index, sample.seed) for sample in piece.samples]
+        if [(row["prompt_index"], row["seed"]) for row in rows] != samples:
+            raise DamagedError(f"{path} does not hold the samples it should", AGAIN)
+        return rows
 
     def write_piece(self, piece: int, records: Sequence[Record], costs: Sequence[Record]) -> None:
         """Finish a piece; its images must have been written before."""
-        for kind, rows in (("costs", costs), ("records", records)):
+        for kind, rows in zip(KINDS, (costs, records), strict=True):
             text = "".join(json.dumps(_sealed(row), sort_keys=True) + "\n" for row in rows)
-            write_atomically(self._piece(kind, piece), text.encode())
+            write_atomically(self.piece_path(kind, piece), text.encode())
 
     def _finished(self, kind: str) -> list[Record]:
-        costs, records = (
-            {path.name for path in (self.folder / each).glob("*.jsonl")} for each in ("costs", "records")
-        )
+        costs, records = ({path.name for path in (self.folder / each).glob("*.jsonl")} for each in KINDS)
         return [row for name in sorted(costs & records) for row in _rows(self.folder / kind / name)]
 
     def records(self) -> list[Record]:
@@ -184,18 +215,15 @@ class RunStore:
         """The image of a record, uint8 [H, W, 3].
 
         Raises:
-            HnError: if it is missing, cannot be read, or is not the one that was scored.
+            DamagedError: if it is missing, cannot be read, or is not the one that was scored.
         """
         path = self.image_path(record["prompt_index"], record["seed"])
+        remedy = f"delete {self.folder} and run again."
         try:
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB"))
         except (OSError, SyntaxError, ValueError):
-            raise HnError(
-                f"The image {path} is missing or cannot be read; delete {self.folder} and run again."
-            ) from None
+            raise DamagedError(f"The image {path} is missing or cannot be read", remedy) from None
         if hashlib.sha256(pixels.tobytes()).hexdigest() != record["image_sha256"]:
-            raise HnError(
-                f"The image {path} has changed since it was scored; delete {self.folder} and run again."
-            )
+            raise DamagedError(f"The image {path} has changed since it was scored", remedy)
         return pixels

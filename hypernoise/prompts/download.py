@@ -13,7 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from hypernoise.errors import HnError
-from hypernoise.files import write_atomically
+from hypernoise.files import inside, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def kept(file: RemoteFile, folder: Path, parse: Callable[[bytes], Parsed]) -> Pa
     Raises:
         HnError: if the file cannot be had, has another checksum or cannot be parsed; a download is not kept then.
     """
-    path, pin = folder / file.name, folder / f"{file.name}.sha256"
+    path, pin = inside(folder, file.name), inside(folder, f"{file.name}.sha256")
     expected = file.sha256 or _pinned(pin)
     cached = path.exists()
     content = _read(path) if cached else _download(file.url, path)

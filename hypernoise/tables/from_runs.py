@@ -90,6 +90,17 @@ class StoredRun:
         """Samples that count as wrong because something failed, not because the image is wrong."""
         return sum(record["reason"].startswith("failed:") for record in self.records)
 
+    @property
+    def unrewarded(self) -> Counter[str]:
+        """How many samples each reward had no finite value for."""
+        values = (pair for record in self.records for pair in record.get("rewards", {}).items())
+        return Counter(name for name, value in values if value is None)
+
+    @property
+    def workers(self) -> int:
+        """How many workers ran at once, at most, while it was made."""
+        return max((cost.get("workers", 1) for cost in self.store.costs()), default=1)
+
 
 def stored_runs(results: Path) -> list[StoredRun]:
     """All finished runs below a results folder, the newest first.
@@ -238,6 +249,10 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
             said.append(f"{method}: preset {run.settings['preset']} ({values}).")
         if run.failures:
             said.append(f"{method}: {run.failures} images failed and count as wrong.")
+        for reward, count in run.unrewarded.items():
+            said.append(f"{method}: {count} images have no finite value of the reward {reward}.")
+        if run.workers > 1:
+            said.append(f"{method}: its times were taken while up to {run.workers} workers ran at once.")
         said += _language_model(run)
     weights = ", ".join(f"{name} × {weight:g}" for name, weight in first.settings["rewards"].items())
     said.append(f"Reward: {weights}.")

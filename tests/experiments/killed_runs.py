@@ -22,7 +22,7 @@ import torch
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Request, plan
 from hypernoise.experiments.plan import pieces
-from hypernoise.experiments.runner import Workbench, execute
+from hypernoise.experiments.runner import Job, Workbench, execute
 from hypernoise.experiments.store import RunStore
 
 if TYPE_CHECKING:
@@ -31,9 +31,16 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 REQUEST = Request("geneval", "shapes", ["best-of-n"], "2", 6, 1, None, [], ["best-of-n.n=2"], 3, "cpu")
 REFUSED = 3
+KILLS = 100
+"""At random instants, of as many runs as it takes."""
 
 (PLAN,), PROMPTS, BENCHMARK = plan(REQUEST, CPU)
 BENCH = Workbench("shapes", PLAN.settings.rewards, BENCHMARK, "shapes", CPU)
+
+
+def job(folder: Path) -> Job:
+    """The run, in a folder."""
+    return Job(PLAN.settings, PROMPTS, BENCH, PLAN.method, RunStore(folder))
 
 
 def nothing(_: int) -> None:
@@ -49,7 +56,7 @@ def start(folder: Path, advance: Callable[[int], None] = nothing, kill_at_write:
     try:
         if kill_at_write is not None:
             kill_in_write(kill_at_write)
-        execute(PLAN.settings, PROMPTS, BENCH, PLAN.method, RunStore(folder), advance)
+        execute(job(folder), advance)
         status = 0
     except HnError:
         status = REFUSED
@@ -122,17 +129,20 @@ def two_at_once(folder: Path) -> list[int]:
 
 def main(folder: Path, seed: int) -> None:
     """Do all of it."""
-    execute(PLAN.settings, PROMPTS, BENCH, PLAN.method, RunStore(folder / "undisturbed"), nothing)
+    execute(job(folder / "undisturbed"), nothing)
     began = time.perf_counter()
     forked = ended(start(folder / "forked"))
     piece_seconds = (time.perf_counter() - began) / len(pieces(PROMPTS, PLAN.settings))
     delays = random.Random(seed)  # noqa: S311
-    seen = {
+    seen: dict[str, Any] = {
         "forked": forked,
         "two at once": two_at_once(folder / "two"),
         "writes": kill_at_every_write(folder / "writes"),
-        "kills": [kill_at_random(folder / "random" / str(n), delays, piece_seconds) for n in range(2)],
+        "kills": [],
     }
+    while sum(seen["kills"]) < KILLS:
+        run = folder / "random" / str(len(seen["kills"]))
+        seen["kills"].append(kill_at_random(run, delays, piece_seconds))
     print(json.dumps(seen))  # noqa: T201
 
 

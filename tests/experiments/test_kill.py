@@ -57,11 +57,11 @@ def test_an_undisturbed_run_is_whole_and_repeats_itself(
     assert kept(folder / "forked") == undisturbed
 
 
-def test_killed_at_random_instants(
+def test_killed_at_a_hundred_random_instants(
     killed: tuple[Path, dict[str, Any]], undisturbed: dict[str, bytes]
 ) -> None:
     folder, seen = killed
-    assert min(seen["kills"]) >= 1
+    assert sum(seen["kills"]) >= 100
     for number in range(len(seen["kills"])):
         assert kept(folder / "random" / str(number)) == undisturbed
 

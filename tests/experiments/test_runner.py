@@ -12,7 +12,7 @@ import torch
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Plan, plan
-from hypernoise.experiments.runner import Workbench, execute
+from hypernoise.experiments.runner import Job, Workbench, execute
 from hypernoise.experiments.store import RunStore
 from hypernoise.methods import Base, Method, Outcome, Sample, Spent
 from hypernoise.pixels import to_pixels
@@ -88,7 +88,7 @@ def run(prepared: tuple[Plan, list[Prompt]], workbench: Workbench) -> Run:
     def do(folder: Path, method: Any = None, bench: Workbench = workbench) -> tuple[RunStore, list[int]]:
         told: list[int] = []
         chosen: Method = method or prepared[0].method
-        execute(prepared[0].settings, prepared[1], bench, chosen, RunStore(folder), told.append)
+        execute(Job(prepared[0].settings, prepared[1], bench, chosen, RunStore(folder)), told.append)
         return RunStore(folder), told
 
     return do
@@ -228,7 +228,7 @@ def test_another_run_s_manifest_is_refused(
     run(tmp_path)
     other = replace(prepared[0].settings, first_seed=8)
     with pytest.raises(HnError, match="belongs to another run"):
-        execute(other, prepared[1], workbench, prepared[0].method, RunStore(tmp_path), print)
+        execute(Job(other, prepared[1], workbench, prepared[0].method, RunStore(tmp_path)), print)
 
 
 def test_after_a_full_disk_the_run_goes_on(
@@ -246,7 +246,7 @@ def test_after_a_full_disk_the_run_goes_on(
         fill_the_disk_for(store.folder / "records" / "00001.jsonl")
 
     with pytest.raises(HnError, match=r"^The disk is full: .*records/00001\.jsonl was not written"):
-        execute(prepared[0].settings, prepared[1], workbench, prepared[0].method, store, fill)
+        execute(Job(prepared[0].settings, prepared[1], workbench, prepared[0].method, store), fill)
     assert contents(store.folder / "records") == {"00000.jsonl": expected["00000.jsonl"]}
     run(store.folder)
     assert contents(store.folder / "records") == expected

@@ -274,6 +274,14 @@ def test_notes_name_all_that_a_reader_must_know(store: Store) -> None:
     assert not any(note.startswith("base:") for note in said)
 
 
+def test_notes_count_rewards_that_are_not_finite(store: Store) -> None:
+    run = store("base", {"colors": [[1, 0]]})
+    records = [record | {"rewards": {"clip": 0.5, "redness": None}} for record in run.store.records()]
+    run.store.write_piece(0, records, run.store.costs())
+    assert "base: 2 images have no finite value of the reward redness." in notes([StoredRun(run.store)])
+    assert not any("no finite value" in note for note in notes([store("other")]))
+
+
 def test_notes_count_what_a_language_model_cost_and_its_failures(store: Store) -> None:
     run = store("po", {"colors": [[1, 0]], "position": [[1, 0]]}, method="prompt-optimization")
     records, costs = run.store.records(), run.store.costs()
