@@ -345,9 +345,10 @@ def test_pixels_are_rounded_clamped_and_finite() -> None:
 def test_a_batch_that_does_not_fit_in_memory_is_done_in_halves(run: Run, tmp_path: Path) -> None:
     whole, told = run(tmp_path / "whole")
     parts, _ = run(tmp_path / "parts", Hungry(1))
-    assert [record["image_sha256"] for record in parts.records()] == [
-        record["image_sha256"] for record in whole.records()
-    ]
+    for one, other in zip(parts.records(), whole.records(), strict=True):
+        assert (one["prompt_index"], one["seed"]) == (other["prompt_index"], other["seed"])
+        pixels = [store.read_image(record).astype(int) for store, record in ((parts, one), (whole, other))]
+        assert np.abs(pixels[0] - pixels[1]).max() <= 1  # a batch of another size rounds differently
     assert {cost["batch"] for cost in parts.costs()} == {1}
     assert {cost["batch"] for cost in whole.costs()} == {4, 2}
     assert sum(told) == len(parts.records())
