@@ -15,6 +15,7 @@ from hypernoise.errors import HnError
 from hypernoise.hub import HubFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 REPO = "owner/model"
@@ -115,3 +116,20 @@ def test_no_network_is_said_with_a_remedy(tmp_path: Path) -> None:
     (said,) = fetched(tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
     assert said.startswith(f"refused: {REPO} cannot be downloaded (")
     assert said.endswith("it goes on where it stopped (1.5 GB in all).")
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--method", "reno:papr"], "reno has no preset 'papr'"),
+        (["--method", "best-of-n", "--set", "best-of-n.n=0"], "best-of-n cannot run with these settings"),
+        (["--seeds", "0"], "--seeds is '0'"),
+        (["--reward", "redness"], "--reward is 'redness'"),
+    ],
+)
+def test_what_was_mistyped_is_said_before_weights_are_asked_for(
+    refusal: Callable[..., str], tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    said = refusal("bench", "geneval", "--model", "sana", *words, "--results", tmp_path / "results")
+    assert said.startswith(sentence)

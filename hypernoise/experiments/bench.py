@@ -114,23 +114,32 @@ def _changes(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str
     return changes
 
 
-def _method(text: str, changes: Mapping[str, Mapping[str, str]]) -> tuple[Method, str, Any]:
+@dataclass(frozen=True)
+class _Chosen:
+    """A method as the user asked for it."""
+
+    name: str
+    preset: str
+    settings: Any
+    method: Method
+
+    def planned(self, common: RunSettings, model: type[Generator]) -> Plan:
+        """Its run on a model; an adapter or language model on the hub is downloaded for it."""
+        everything = as_dict(self.settings) | self.method.identity(model)
+        return Plan(
+            replace(common, method=self.name, preset=self.preset, method_settings=everything), self.method
+        )
+
+
+def _chosen(text: str, changes: Mapping[str, Mapping[str, str]]) -> _Chosen:
     name, _, preset = text.partition(":")
     kind = find("method", name)
     preset = preset or next(iter(kind.presets))
     if preset not in kind.presets:
         raise HnError(f"{name} has no preset {preset!r}: {nearest(preset, list(kind.presets))}")
     settings = overridden(kind.presets[preset], changes.get(name, {}), name)
-    return kind(settings), preset if settings == kind.presets[preset] else preset + CHANGED, settings
-
-
-def _plan(
-    common: RunSettings, text: str, changes: Mapping[str, Mapping[str, str]], model: type[Generator]
-) -> Plan:
-    method, preset, settings = _method(text, changes)
-    name = text.partition(":")[0]
-    everything = as_dict(settings) | method.identity(model)
-    return Plan(replace(common, method=name, preset=preset, method_settings=everything), method)
+    changed = "" if settings == kind.presets[preset] else CHANGED
+    return _Chosen(name, preset + changed, settings, kind(settings))
 
 
 def _files(model: type[Generator], rewards: Iterable[str]) -> dict[str, str]:
@@ -142,7 +151,7 @@ def _files(model: type[Generator], rewards: Iterable[str]) -> dict[str, str]:
 
 
 def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Prompt], Benchmark]:
-    """Check everything that the user typed, before anything is computed or written.
+    """Check everything that the user typed, before anything is computed, written or downloaded.
 
     Raises:
         HnError: for the first thing that cannot be done.
@@ -161,12 +170,13 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
     for name in names:
         if find("method", name).steers:
             refuse_steering(model, name)
-    prompts = spread(benchmark.prompts(suite), request.limit)
     first_seed, seeds = seed_range(request.seeds)
     if benchmark.whole_prompts and seeds < 2:
         raise HnError(f"{benchmark.name} compares the images of a prompt: give --seeds 2 or more.")
     changes = _changes(request.changes, names)
+    chosen = [_chosen(text, changes) for text in request.methods]
     rewards = reward_weights(request.rewards, model.default_rewards)
+    prompts = spread(benchmark.prompts(suite), request.limit)
     common = RunSettings(
         model=request.model,
         method="",
@@ -187,7 +197,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         judges=benchmark.identity(suite),
         versions=versions(),
     )
-    return [_plan(common, text, changes, model) for text in request.methods], prompts, benchmark
+    return [each.planned(common, model) for each in chosen], prompts, benchmark
 
 
 def _progress(console: Console) -> Progress:
