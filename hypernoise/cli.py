@@ -525,7 +525,7 @@ def train_lora(
     _train("lora", model, preset, prompts, reward, change, output, device, allow_overlap, memory)
 
 
-@app.command(epilog="Example: `hn diagnose hypernoise/shapes/bundle/hypernoise`")
+@app.command(epilog="Example: `hn diagnose hypernoise/shapes/adapters/hypernoise`")
 def diagnose(
     adapter: Annotated[
         str, typer.Argument(help="A trained noise hypernetwork: its folder, or its id on the hub.")

@@ -20,6 +20,8 @@ from hypernoise.prompts.sets import CATALOGUE
 from hypernoise.registry import find, names, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
     from hypernoise.generators.protocol import Card
@@ -60,10 +62,10 @@ class Item:
         return ", then ".join([*steps, f"hn download {self.name}"])
 
 
-def items() -> list[Item]:
-    """Everything registered that may have something to download."""
+def items(kinds: Sequence[str] = WITH_SOURCES) -> list[Item]:
+    """Everything registered of some kinds that may have something to download."""
     found = []
-    for kind in WITH_SOURCES:
+    for kind in kinds:
         for name in names(kind):
             entry = find(kind, name)
             if kind == "model":
@@ -98,9 +100,8 @@ def list_models() -> None:
         "here",
     ):
         table.add_column(heading, justify="left" if heading in ("name", "licence", "here") else "right")
-    for item in items():
-        if item.card:
-            card = item.card
+    for item in items(["model"]):
+        if card := item.card:
             facts = (f"{card.parameters:.2g}", f"{card.resolution}²", str(card.steps), f"{card.gigabytes:g}")
             table.add_row(item.name, *facts, _gigabytes(item.sources), _licences(item), item.state)
     Console().print(table)
