@@ -156,8 +156,9 @@ def budgets(
     Each method and budget is a run of its own, which is stored and resumed as those of `hn bench` are.
     """
     from hypernoise.experiments.bench import Request  # noqa: PLC0415
-    from hypernoise.experiments.budgets import numbers, run_budgets  # noqa: PLC0415
+    from hypernoise.experiments.budgets import run_budgets  # noqa: PLC0415
     from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
+    from hypernoise.settings import whole_numbers  # noqa: PLC0415
 
     request = Request(
         benchmark,
@@ -173,7 +174,7 @@ def budgets(
         device,
         read_memory(memory),
     )
-    run_budgets(request, numbers(budget), results)
+    run_budgets(request, whole_numbers(budget, "--budget", "1,5,20,50"), results)
 
 
 @app.command(
@@ -205,10 +206,11 @@ def time_methods(
     Text encoding, the method and decoding are on the clock; loading, judging and storing are not.
     """
     from hypernoise.experiments.bench import Request  # noqa: PLC0415
-    from hypernoise.experiments.timing import batch_sizes, run_times  # noqa: PLC0415
+    from hypernoise.experiments.timing import run_times  # noqa: PLC0415
     from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
+    from hypernoise.settings import whole_numbers  # noqa: PLC0415
 
-    sizes = batch_sizes(batches)
+    sizes = whole_numbers(batches, "--batches", "1,40")
     request = Request(
         benchmark,
         model,

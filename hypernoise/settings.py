@@ -48,6 +48,18 @@ def overridden(settings: Settings, changes: Mapping[str, str], owner: str) -> Se
         raise HnError(f"{owner} cannot run with these settings: {error}.") from None
 
 
+def whole_numbers(text: str, option: str, example: str) -> list[int]:
+    """Numbers of an option given as text, such as "1,5,20,50": each once, in rising order.
+
+    Raises:
+        HnError: if they are not whole numbers from 1 on; the sentence shows the example.
+    """
+    words = text.split(",")
+    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+        raise HnError(f"{option} is {text!r} but must be whole numbers from 1 on, such as {example}.")
+    return sorted({int(word) for word in words})
+
+
 def as_dict(settings: Any) -> dict[str, Any]:
     """A settings dataclass as plain data."""
     return asdict(settings)

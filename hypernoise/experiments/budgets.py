@@ -20,18 +20,6 @@ if TYPE_CHECKING:
     from hypernoise.tables.from_runs import StoredRun
 
 
-def numbers(text: str) -> list[int]:
-    """Budgets given as text, such as "1,5,20,50".
-
-    Raises:
-        HnError: if they are not whole numbers from 1 on.
-    """
-    words = text.split(",")
-    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
-        raise HnError(f"--budget is {text!r} but must be whole numbers from 1 on, such as 1,5,20,50.")
-    return sorted({int(word) for word in words})
-
-
 def _requests(request: Request, budgets: Sequence[int]) -> dict[tuple[str, int], Request]:
     """One request for each method and budget; `base` once, as budget 1.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,34 @@ def pick_device(name: str) -> torch.device:
     if device is None or device.type not in ("cpu", "cuda"):
         raise HnError(f"There is no device {name!r} on this machine; use auto, cpu or cuda.")
     return device
+
+
+class Clock:
+    """Times what is done inside, synchronized with the device; `seconds` and `megabytes` are known afterwards."""
+
+    seconds: float
+    megabytes: float | None
+    """The highest memory use meanwhile, see `PeakMemory`."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._peak = device, PeakMemory(device)
+
+    def __enter__(self) -> Clock:
+        self._synchronize()
+        self._peak.restart()
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._synchronize()
+        self.seconds = time.perf_counter() - self._began
+        self.megabytes = self._peak.megabytes()
+
+    def _synchronize(self) -> None:
+        if self._device.type == "cuda":
+            import torch  # noqa: PLC0415
+
+            torch.cuda.synchronize(self._device)
 
 
 class PeakMemory:

@@ -60,16 +60,21 @@ class Piece:
     samples: tuple[Sample, ...]
 
 
+def all_samples(prompts: Sequence[Prompt], settings: RunSettings) -> list[Sample]:
+    """All samples of a run, prompt by prompt, each with all its seeds."""
+    seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
+    return [Sample(prompt.index, seed) for prompt in prompts for seed in seeds]
+
+
 def pieces(prompts: Sequence[Prompt], settings: RunSettings, *, whole_prompts: bool = False) -> list[Piece]:
-    """All pieces of a run, in order: prompt by prompt, each with all its seeds, `batch` samples a piece.
+    """All pieces of a run: its samples in their order, `batch` a piece.
 
     Where prompts must stay whole, a piece holds all samples of as many prompts as fit, and of one at least. A piece's
     samples never depend on what is stored already, so that a resumed run computes the same batches and therefore, on
     one machine, the same bits as an undisturbed one.
     """
-    seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
-    samples = [Sample(prompt.index, seed) for prompt in prompts for seed in seeds]
-    size = len(seeds) * max(1, settings.batch // len(seeds)) if whole_prompts else settings.batch
+    samples, seeds = all_samples(prompts, settings), settings.seeds
+    size = seeds * max(1, settings.batch // seeds) if whole_prompts else settings.batch
     starts = range(0, len(samples), size)
     return [Piece(n, tuple(samples[start : start + size])) for n, start in enumerate(starts)]
 

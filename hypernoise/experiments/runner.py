@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hypernoise.errors import HnError
-from hypernoise.experiments.environment import PeakMemory, machine
+from hypernoise.experiments.environment import Clock, machine
 from hypernoise.experiments.plan import pieces
 from hypernoise.generators.protocol import AMPLE
 from hypernoise.methods import Batch
@@ -105,20 +105,15 @@ def _make(
     samples: Sequence[Sample], method: Method, bench: Workbench, prompts: Mapping[int, Prompt], steps: int
 ) -> _Made:
     """Generate one batch, on the clock, and look at its rewards, off it."""
-    peak = PeakMemory(bench.device)
     bench.generator, bench.reward  # noqa: B018 - loading is not on the clock
-    peak.restart()
-    began = time.perf_counter()
-    batch = bench.batch(samples, prompts, steps)
-    outcome = method(batch)
-    if bench.device.type == "cuda":
-        torch.cuda.synchronize(bench.device)
-    seconds = (time.perf_counter() - began) / len(samples)
-    megabytes = peak.megabytes()
+    with Clock(bench.device) as clock:
+        batch = bench.batch(samples, prompts, steps)
+        outcome = method(batch)
     pixels = to_pixels(outcome.images)
     finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
     facts = [outcome.made(row) for row in range(len(samples))]
-    return _Made(samples, pixels, finite, _reward_values(bench, batch, pixels), facts, seconds, megabytes)
+    rewards = _reward_values(bench, batch, pixels)
+    return _Made(samples, pixels, finite, rewards, facts, clock.seconds / len(samples), clock.megabytes)
 
 
 def _made_in_parts(

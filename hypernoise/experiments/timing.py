@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.ablation import as_published
 from hypernoise.experiments.bench import Plan, Request, plan
-from hypernoise.experiments.environment import PeakMemory, machine, pick_device
-from hypernoise.experiments.plan import pieces
+from hypernoise.experiments.environment import Clock, machine, pick_device
+from hypernoise.experiments.plan import all_samples
 from hypernoise.experiments.runner import Workbench
 from hypernoise.progress import training_progress
 from hypernoise.tables.times import Times, publish_times
@@ -64,10 +62,6 @@ class Stopwatch:
         self.bench, self.samples, self.steps = bench, samples, steps
         self.prompts = {prompt.index: prompt for prompt in prompts}
 
-    def _synchronize(self) -> None:
-        if self.bench.device.type == "cuda":
-            torch.cuda.synchronize(self.bench.device)
-
     def _make(self, cell: Cell) -> tuple[int, float]:
         """Make images; returns how many, and the NFE of one."""
         method = cell.plan.method
@@ -81,25 +75,9 @@ class Stopwatch:
 
     def __call__(self, cell: Cell) -> tuple[float, float, float | None]:
         """Seconds an image, NFE and peak memory."""
-        peak = PeakMemory(self.bench.device)
-        self._synchronize()
-        peak.restart()
-        began = time.perf_counter()
-        images, nfe = self._make(cell)
-        self._synchronize()
-        return (time.perf_counter() - began) / images, nfe, peak.megabytes()
-
-
-def batch_sizes(text: str) -> list[int]:
-    """Batch sizes given as text, such as "1,40".
-
-    Raises:
-        HnError: if they are not whole numbers from 1 on.
-    """
-    words = text.split(",")
-    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
-        raise HnError(f"--batches is {text!r} but must be whole numbers from 1 on, such as 1,40.")
-    return sorted({int(word) for word in words})
+        with Clock(self.bench.device) as clock:
+            images, nfe = self._make(cell)
+        return clock.seconds / images, nfe, clock.megabytes
 
 
 def measure(cells: Sequence[Cell], bench: Workbench, prompts: Sequence[Prompt], rounds: int) -> list[Timed]:
@@ -109,7 +87,7 @@ def measure(cells: Sequence[Cell], bench: Workbench, prompts: Sequence[Prompt], 
         HnError: if there are fewer samples than a batch takes.
     """
     settings, largest = cells[0].plan.settings, max(cell.batch for cell in cells)
-    samples = [sample for piece in pieces(prompts, settings) for sample in piece.samples]
+    samples = all_samples(prompts, settings)
     if len(samples) < largest:
         raise HnError(
             f"There are {len(samples)} samples but a batch of {largest}: ask for at most {len(samples)}."
