@@ -1,8 +1,10 @@
-"""What judges of several benchmarks have in common: weights on the hub, and the embedded judge."""
+"""What judges of several benchmarks have in common: weights on the hub, and what identifies a judge."""
 
 from __future__ import annotations
 
-from hypernoise.hub import HubFiles
+from typing import ClassVar
+
+from hypernoise.hub import HubFiles, hashes
 
 BLIP_VQA = HubFiles(
     repo="Salesforce/blip-vqa-capfilt-large",
@@ -12,8 +14,15 @@ BLIP_VQA = HubFiles(
 )
 
 
-def embedded_judge() -> dict[str, str]:
-    """The embedded world's classical judge by its version; it has no weights."""
-    from hypernoise.shapes.judge import VERSION  # noqa: PLC0415 - imports scipy
+class JudgedFromSources:
+    """A benchmark whose suite `shapes` has the embedded world's classical judge, and `coco` networks on the hub."""
 
-    return {"shapes-judge": VERSION}
+    sources: ClassVar[tuple[HubFiles, ...]]
+
+    def identity(self, suite: str) -> dict[str, str]:
+        """The embedded judge's version, or the hashes of all published weights, which are fetched first."""
+        if suite == "shapes":
+            from hypernoise.shapes.judge import VERSION  # noqa: PLC0415 - imports scipy
+
+            return {"shapes-judge": VERSION}
+        return hashes(self.sources)

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (  # type: ignore[attr-defined]
@@ -18,6 +19,9 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
 
 from hypernoise.errors import HnError
 from hypernoise.files import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SHA256_DIGITS = 64
 
@@ -108,21 +112,27 @@ class HubFiles:
             f"command again; it goes on where it stopped ({self.gigabytes:g} GB in all)."
         )
 
+    def _paths(self, folder: Path) -> list[Path]:
+        """The files that are read, in a folder that holds them."""
+        return sorted({path for pattern in self.files for path in folder.glob(pattern)})
+
     def hashes(self) -> dict[str, str]:
         """sha256 of every file that is read, by "repository/name"."""
         folder = self.fetch()
-        paths = sorted({path for pattern in self.files for path in folder.glob(pattern)})
-        return {f"{self.repo}/{path.relative_to(folder)}": _sha256(path) for path in paths}
+        return {f"{self.repo}/{path.relative_to(folder)}": _sha256(path) for path in self._paths(folder)}
 
     def damaged(self) -> list[str]:
         """Names of the large files in the cache whose content does not have the sha256 that the hub stores them by."""
         folder = self.cached()
-        paths = {path for pattern in self.files for path in folder.glob(pattern)} if folder else set()
-        return [
-            str(path.relative_to(folder))
-            for path in sorted(paths)
-            if folder and (name := _stored_sha256(path)) and sha256_of(path) != name
-        ]
+        if folder is None:
+            return []
+        stored = {path: name for path in self._paths(folder) if (name := _stored_sha256(path))}
+        return [str(path.relative_to(folder)) for path, name in stored.items() if sha256_of(path) != name]
+
+
+def hashes(sources: Iterable[HubFiles]) -> dict[str, str]:
+    """sha256 of every file that is read of several repositories, by "repository/name"."""
+    return {name: digest for source in sources for name, digest in source.hashes().items()}
 
 
 def _shards_exist(index: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from benchmarks.dpg_bench.judge import judge_with, metadata_of
 from benchmarks.dpg_bench.prompts import published_items
 from benchmarks.dpg_bench.rules import CATEGORIES, category_scores, first_level, undefined
-from benchmarks.sources import BLIP_VQA, embedded_judge
+from benchmarks.sources import BLIP_VQA, JudgedFromSources
 from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import Heading, Prompt, Report
 from hypernoise.experiments.layout import ImageFile
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hypernoise.hub import HubFiles
 
 
-class DpgBench:
+class DpgBench(JudgedFromSources):
     """Suite `coco`: the 1,065 published prompts. Suite `shapes`: 120 longer ones of the embedded world."""
 
     name: ClassVar[str] = "dpg-bench"
@@ -57,12 +57,6 @@ class DpgBench:
             for index, item in enumerate(self._items(suite))
             if not (self.as_published and undefined(item.questions))
         ]
-
-    def identity(self, suite: str) -> dict[str, str]:
-        """The hashes of BLIP-VQA, or the embedded judge's version."""
-        if suite == "coco":
-            return BLIP_VQA.hashes()
-        return embedded_judge()
 
     def judge(self, suite: str, device: torch.device) -> Judge:
         """The rules on the answers of BLIP-VQA, or of the embedded judge."""

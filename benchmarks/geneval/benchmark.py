@@ -9,7 +9,7 @@ from benchmarks.aggregation import MeanOfTasks
 from benchmarks.geneval import prompts as grammar
 from benchmarks.geneval.rules import Detection, verdict
 from benchmarks.geneval.sources import COLOR_CLASSIFIER, DETECTOR
-from benchmarks.sources import embedded_judge
+from benchmarks.sources import JudgedFromSources
 from hypernoise.experiments.benchmark import Heading, Judged, Prompt, Report
 from hypernoise.experiments.layout import ImageFile
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hypernoise.shapes.captions import Description
 
 
-class GenEval(MeanOfTasks):
+class GenEval(JudgedFromSources, MeanOfTasks):
     """Suite `coco`: the 553 published prompts. Suite `shapes`: 300 prompts of the embedded world."""
 
     name: ClassVar[str] = "geneval"
@@ -52,12 +52,6 @@ class GenEval(MeanOfTasks):
         """The prompts of a suite in their fixed order."""
         found = grammar.coco_prompts() if suite == "coco" else shapes_prompts()
         return [Prompt(i, metadata["prompt"], metadata["tag"], metadata) for i, metadata in enumerate(found)]
-
-    def identity(self, suite: str) -> dict[str, str]:
-        """The embedded judge's version, or the hashes of the published judges' weights, which are fetched first."""
-        if suite == "coco":
-            return {name: digest for source in self.sources for name, digest in source.hashes().items()}
-        return embedded_judge()
 
     def judge(self, suite: str, device: torch.device) -> Judge:
         """The embedded judge of `shapes`; for `coco`, Mask2Former and CLIP.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.aggregation import MeanOfTasks
-from benchmarks.sources import BLIP_VQA, embedded_judge
+from benchmarks.sources import BLIP_VQA, JudgedFromSources
 from benchmarks.t2i_compbench.judge import judge_with
 from benchmarks.t2i_compbench.prompts import published_prompts
 from hypernoise.experiments.benchmark import Heading, Prompt, Report
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hypernoise.hub import HubFiles
 
 
-class T2ICompBench(MeanOfTasks):
+class T2ICompBench(JudgedFromSources, MeanOfTasks):
     """Suite `coco`: the 900 published validation prompts. Suite `shapes`: 180 of the embedded world.
 
     The paper prints no mean of the categories.
@@ -51,12 +51,6 @@ class T2ICompBench(MeanOfTasks):
 
             found = shapes_prompts()
         return [Prompt(i, row["prompt"], row["category"], row) for i, row in enumerate(found)]
-
-    def identity(self, suite: str) -> dict[str, str]:
-        """The hashes of BLIP-VQA, or the embedded judge's version."""
-        if suite == "coco":
-            return BLIP_VQA.hashes()
-        return embedded_judge()
 
     def judge(self, suite: str, device: torch.device) -> Judge:
         """The published rules on the answers of BLIP-VQA, or of the embedded judge."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.aggregation import MeanOfTasks
 from benchmarks.geneval.sources import DETECTOR
-from benchmarks.sources import BLIP_VQA
+from benchmarks.sources import BLIP_VQA, JudgedFromSources
 from benchmarks.t2i_compbench.coco_nouns import can_be_judged
 from benchmarks.t2i_compbench.prompts import OTHER_CATEGORIES, PER_CATEGORY, other_prompts
 from benchmarks.t2i_compbench.sources import CLIP
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hypernoise.hub import HubFiles
 
 
-class T2ICompBenchOther(MeanOfTasks):
+class T2ICompBenchOther(JudgedFromSources, MeanOfTasks):
     """Suite `coco`: those of the 1,200 published validation prompts whose objects COCO's detector knows."""
 
     name: ClassVar[str] = "t2i-compbench-other"
@@ -50,10 +50,6 @@ class T2ICompBenchOther(MeanOfTasks):
             for index, row in enumerate(other_prompts())
             if can_be_judged(row)
         ]
-
-    def identity(self, suite: str) -> dict[str, str]:  # noqa: ARG002
-        """The hashes of all weights, which are fetched first."""
-        return {name: digest for source in self.sources for name, digest in source.hashes().items()}
 
     def judge(self, suite: str, device: torch.device) -> Judge:  # noqa: ARG002
         """Mask2Former, BLIP-VQA and CLIP under the published rules.

@@ -89,7 +89,6 @@ class FluxSchnell(Flux):
         resolution=512,
         steps=4,
         gigabytes=36,
-        licence="Apache-2.0",
     )
     guidance: ClassVar[float] = 0.0
     text_length: ClassVar[int] = 256

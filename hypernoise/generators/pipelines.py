@@ -19,6 +19,7 @@ from hypernoise.errors import HnError
 from hypernoise.generators.frozen import spare_inputs
 from hypernoise.generators.memory import CPU, fetched, save_memory
 from hypernoise.generators.protocol import AMPLE, Encoded
+from hypernoise.hub import hashes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,7 +138,7 @@ class PipelineGenerator:
     @classmethod
     def weights(cls) -> dict[str, str]:
         """sha256 of every file that is read, by "repository/name"."""
-        return {name: digest for source in cls.card.sources for name, digest in source.hashes().items()}
+        return hashes(cls.card.sources)
 
     @property
     def denoiser(self) -> nn.Module:

@@ -40,8 +40,8 @@ class Card:
         resolution: Height and width of its images.
         steps: Calls of the denoiser that an image takes by default.
         gigabytes: Memory that one image takes without gradients, about.
-        licence: The licence of its weights.
         batch: Samples that are worked on together where the user does not say.
+        licence: Of weights that come with the package; sources name their own.
     """
 
     sources: tuple[HubFiles, ...]
@@ -49,8 +49,8 @@ class Card:
     resolution: int
     steps: int
     gigabytes: float
-    licence: str
     batch: int = 1
+    licence: str = "MIT"
 
 
 @dataclass(frozen=True)

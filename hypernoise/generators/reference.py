@@ -87,7 +87,6 @@ class StableDiffusion21(Reference, StableDiffusion):
         resolution=768,
         steps=50,
         gigabytes=5,
-        licence=RAIL,
     )
     guidance: ClassVar[float] = 7.5
 
@@ -109,7 +108,6 @@ class Sdxl(Reference, StableDiffusionXL):
         resolution=1024,
         steps=50,
         gigabytes=10,
-        licence=RAIL,
     )
     guidance: ClassVar[float] = 5.0
 
@@ -137,7 +135,6 @@ class DpoSdxl(Reference, StableDiffusionXL):
         resolution=1024,
         steps=50,
         gigabytes=10,
-        licence=RAIL,
     )
     guidance: ClassVar[float] = 5.0
 
@@ -168,7 +165,6 @@ class HyperSdxl(Reference, StableDiffusionXL):
         resolution=1024,
         steps=1,
         gigabytes=9,
-        licence=RAIL,
     )
     guidance: ClassVar[float] = 0.0
 
@@ -205,7 +201,6 @@ class FluxDev(Reference, Flux):
         resolution=1024,
         steps=50,
         gigabytes=38,
-        licence=FLUX_DEV,
     )
     guidance: ClassVar[float] = 3.5
     text_length: ClassVar[int] = 512
@@ -231,7 +226,6 @@ class StableDiffusion3Medium(Reference, StableDiffusion3):
         resolution=1024,
         steps=28,
         gigabytes=18,
-        licence=STABILITY,
     )
     guidance: ClassVar[float] = 7.0
 
@@ -256,6 +250,5 @@ class StableDiffusion35Turbo(Reference, StableDiffusion3):
         resolution=1024,
         steps=4,
         gigabytes=30,
-        licence=STABILITY,
     )
     guidance: ClassVar[float] = 0.0

@@ -36,7 +36,6 @@ class SanaSprint(PipelineGenerator):
         resolution=1024,
         steps=1,
         gigabytes=10,
-        licence=LICENCE,
     )
     adapters: ClassVar[Mapping[str, str]] = {"hypernoise": "lucaeyring/HyperNoise_Sana_Sprint_0.6B"}
     pipeline_class: ClassVar[Any] = SanaSprintPipeline
@@ -83,5 +82,4 @@ class SanaSprintLarge(SanaSprint):
         resolution=1024,
         steps=1,
         gigabytes=13,
-        licence=LICENCE,
     )

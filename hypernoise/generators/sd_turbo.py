@@ -84,7 +84,6 @@ class SdTurbo(StableDiffusion):
         resolution=512,
         steps=1,
         gigabytes=4,
-        licence="Stability AI Community License",
     )
     guidance: ClassVar[float] = 0.0
 
@@ -106,6 +105,5 @@ class SdxlTurbo(StableDiffusionXL):
         resolution=512,
         steps=1,
         gigabytes=9,
-        licence="Stability AI Non-Commercial Research Community License",
     )
     guidance: ClassVar[float] = 0.0

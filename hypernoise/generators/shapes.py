@@ -28,7 +28,7 @@ class ShapesGenerator:
 
     name: ClassVar[str] = "shapes"
     card: ClassVar[Card] = Card(
-        sources=(), parameters=0.0024, resolution=32, steps=1, gigabytes=0.1, licence="MIT", batch=40
+        sources=(), parameters=0.0024, resolution=32, steps=1, gigabytes=0.1, batch=40
     )
     world: ClassVar[str] = "shapes"
     suites: ClassVar[tuple[str, ...]] = ("shapes",)

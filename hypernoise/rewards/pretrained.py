@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from hypernoise.generators.protocol import Encoded
+from hypernoise.hub import hashes
 from hypernoise.rewards.preprocessing import preprocess
 from hypernoise.rewards.truncation import TokenLimit
 
@@ -35,7 +36,7 @@ class PretrainedReward:
     @classmethod
     def weights(cls) -> dict[str, str]:
         """sha256 of every file that it reads."""
-        return {name: digest for source in cls.sources for name, digest in source.hashes().items()}
+        return hashes(cls.sources)
 
     @property
     def device(self) -> torch.device:
