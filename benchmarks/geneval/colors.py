@@ -10,19 +10,19 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import open_clip
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
 from benchmarks.geneval.prompts import COLORS
 from benchmarks.geneval.sources import COLOR_CLASSIFIER
-from benchmarks.openai_clip import load_openai_clip
+from benchmarks.openai_clip import OpenAiClip, load_openai_clip
 from hypernoise.batches import in_equal_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import open_clip
     from numpy.typing import NDArray
 
     Box = tuple[float, float, float, float]
@@ -37,16 +37,13 @@ GREY = 0x99
 """What is painted over all that lies outside an object's mask, in each channel."""
 
 
-class ColorClassifier:
+class ColorClassifier(OpenAiClip):
     """Names the color of objects; float32, `batch` crops at once."""
 
     def __init__(
         self, model: open_clip.CLIP, architecture: str, device: torch.device, batch: int = 32
     ) -> None:
-        self.model = model.float().to(device).eval().requires_grad_(requires_grad=False)
-        self.device, self.batch = device, batch
-        self.tokenizer = open_clip.get_tokenizer(architecture)
-        self.preprocess = open_clip.image_transform(model.visual.image_size, is_train=False)
+        super().__init__(model, architecture, device, batch)
         self.classes = cache(self._classes)
 
     @classmethod
@@ -61,23 +58,16 @@ class ColorClassifier:
 
     def __call__(self, crops: Sequence[Image.Image], names: Sequence[str]) -> list[str]:
         """The color of each crop, which shows an object of the class beside it."""
-        features = in_equal_batches(crops, self.batch, self._features)
+        features = in_equal_batches(crops, self.batch, self.see)
         return [
             COLORS[int((self.classes(name) @ feature).argmax())]
             for feature, name in zip(features, names, strict=True)
         ]
 
-    @torch.no_grad()
-    def _features(self, crops: Sequence[Image.Image]) -> torch.Tensor:
-        pixels = torch.stack([self.preprocess(crop) for crop in crops]).to(self.device)
-        return F.normalize(self.model.encode_image(pixels), dim=-1)
-
-    @torch.no_grad()
     def _classes(self, name: str) -> torch.Tensor:
         """Unit vectors [10, D], each the mean of a color's three sentences."""
         texts = [template.format(color=color, name=name) for color in COLORS for template in TEMPLATES]
-        embedded = F.normalize(self.model.encode_text(self.tokenizer(texts).to(self.device)), dim=-1)
-        return F.normalize(embedded.view(len(COLORS), len(TEMPLATES), -1).mean(dim=1), dim=-1)
+        return F.normalize(self.read(texts).view(len(COLORS), len(TEMPLATES), -1).mean(dim=1), dim=-1)
 
 
 def crop(image: NDArray[np.uint8], mask: NDArray[np.bool_], box: Box) -> Image.Image:

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import open_clip
-import torch
-import torch.nn.functional as F
 from PIL import Image
 
-from benchmarks.openai_clip import load_openai_clip
+from benchmarks.openai_clip import OpenAiClip, load_openai_clip
 from benchmarks.t2i_compbench.sources import CLIP
 from hypernoise.batches import in_equal_batches
 
@@ -20,21 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
 ARCHITECTURE = "ViT-B-32-quickgelu"
 
 
-class ClipScore:
+class ClipScore(OpenAiClip):
     """Compares images with sentences; float32, `batch` of either at once."""
-
-    def __init__(
-        self, model: open_clip.CLIP, architecture: str, device: torch.device, batch: int = 32
-    ) -> None:
-        self.model = model.float().to(device).eval().requires_grad_(requires_grad=False)
-        self.device, self.batch = device, batch
-        self.tokenizer = open_clip.get_tokenizer(architecture)
-        self.preprocess = open_clip.image_transform(model.visual.image_size, is_train=False)
 
     @classmethod
     def load(cls, device: torch.device, architecture: str = ARCHITECTURE) -> ClipScore:
@@ -47,16 +37,7 @@ class ClipScore:
 
     def __call__(self, images: Sequence[NDArray[np.uint8]], sentences: Sequence[str]) -> list[float]:
         """Cosine, -1..1, of every image uint8 [H, W, 3] and the sentence beside it."""
-        seen = in_equal_batches(images, self.batch, self._see)
-        read = in_equal_batches(sentences, self.batch, self._read)
+        pictures = [Image.fromarray(image) for image in images]
+        seen = in_equal_batches(pictures, self.batch, self.see)
+        read = in_equal_batches(sentences, self.batch, self.read)
         return [float(image @ text) for image, text in zip(seen, read, strict=True)]
-
-    @torch.no_grad()
-    def _see(self, images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
-        pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
-        return F.normalize(self.model.encode_image(pixels.to(self.device)), dim=-1)
-
-    @torch.no_grad()
-    def _read(self, sentences: Sequence[str]) -> torch.Tensor:
-        tokens = self.tokenizer(list(sentences)).to(self.device)
-        return F.normalize(self.model.encode_text(tokens), dim=-1)
