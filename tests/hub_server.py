@@ -1,38 +1,17 @@
-"""A small server that answers as the Hugging Face hub does, and a hub cache made by hand."""
+"""A small server that answers as the Hugging Face hub does."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from hub_files import COMMIT, sha256
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def make_cache(cache: Path, repo: str, files: Mapping[str, bytes]) -> Path:
-    """A repository's snapshot in a hub cache, every file a link to a blob named by its sha256."""
-    folder = cache / f"models--{repo.replace('/', '--')}"
-    snapshot = folder / "snapshots" / COMMIT
-    for name, content in files.items():
-        blob, link = folder / "blobs" / sha256(content), snapshot / name
-        blob.parent.mkdir(parents=True, exist_ok=True)
-        blob.write_bytes(content)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(blob)
-    (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text(COMMIT)
-    return snapshot
 
 
 class Hub(BaseHTTPRequestHandler):

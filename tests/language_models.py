@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from hub_server import make_cache
+from hub_files import make_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

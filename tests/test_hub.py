@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hub_server import hub_server, make_cache, sha256
-from huggingface_hub import constants
+from hub_files import make_cache, sha256, use
+from hub_server import hub_server
 
 from hypernoise.errors import HnError
 from hypernoise.hub import HubFiles
@@ -37,8 +37,7 @@ except HnError as error:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    use(tmp_path, monkeypatch)
     return tmp_path
 
 

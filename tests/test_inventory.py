@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hub_server import make_cache
-from huggingface_hub import constants
+from hub_files import make_cache, use
 
 from hypernoise.generators.shapes import ShapesGenerator
 from hypernoise.hub import HubFiles
@@ -24,8 +23,7 @@ GATED = HubFiles("owner/gated", ("a.json",), 2.5, "other", gated=True)
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    use(tmp_path, monkeypatch)
     monkeypatch.setenv("HYPERNOISE_CACHE", str(tmp_path / "prompts"))
     monkeypatch.setenv("COLUMNS", "250")
     return tmp_path

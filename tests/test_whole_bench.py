@@ -10,6 +10,7 @@ import open_clip
 import pandas as pd
 import pytest
 import torch
+from hub_files import snapshot
 from safetensors.torch import save_file
 
 from benchmarks.geneval import detector, sources
@@ -21,8 +22,8 @@ from hypernoise.rewards.imagereward import ImageReward
 from hypernoise.rewards.open_clip_reward import OpenClipReward
 
 sys.path += [str(Path(__file__).parent / room) for room in ("benchmarks", "generators", "rewards")]
-import hub_cache
 import tiny_judges
+import tiny_pipelines
 import tiny_rewards
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ COLORS = {
 
 
 def _lay_out_judges(cache: Path) -> None:
-    tiny_judges.mask2former().save_pretrained(hub_cache.snapshot(cache, sources.DETECTOR.repo))
+    tiny_judges.mask2former().save_pretrained(snapshot(cache, sources.DETECTOR.repo))
     colors = open_clip.create_model(ARCHITECTURE, load_weights=False).state_dict()
-    place = hub_cache.snapshot(cache, sources.COLOR_CLASSIFIER.repo)
+    place = snapshot(cache, sources.COLOR_CLASSIFIER.repo)
     save_file(colors, place / sources.COLOR_CLASSIFIER.files[0])
 
 
@@ -47,7 +48,7 @@ def _lay_out_adapter(cache: Path) -> None:
     generator = find("model", "sana").load(torch.device("cpu"))
     network = NoiseHypernetwork.new(generator, LoraSettings(rank=2, alpha=4), seed=0)
     torch.nn.init.normal_(network.adapter.parameters["proj_out.lora_B.weight"])
-    network.adapter.save(hub_cache.snapshot(cache, type(generator).adapters["hypernoise"]), {})
+    network.adapter.save(snapshot(cache, type(generator).adapters["hypernoise"]), {})
 
 
 @pytest.fixture
@@ -60,10 +61,10 @@ def _everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     cache.mkdir()
     torch.manual_seed(0)
     place = "Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers"
-    hub_cache.add(cache, place, hub_cache.sana(), sharded=["text_encoder"])
+    tiny_pipelines.add(cache, place, tiny_pipelines.sana(), sharded=["text_encoder"])
     tiny_rewards.lay_out(cache)
     _lay_out_judges(cache)
-    with hub_cache.offline(cache):
+    with tiny_pipelines.offline(cache):
         _lay_out_adapter(cache)
         yield
 

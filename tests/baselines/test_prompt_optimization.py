@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from huggingface_hub import constants
+from hub_files import use
 from language_models import LLAMA, chat_server, make_llama
 from pandas import read_csv as read_table
 
@@ -299,8 +299,7 @@ def test_bench_with_a_local_model(
     monkeypatch.setenv("COLUMNS", "250")
     make_llama(tmp_path / "hub", tmp_path / "llama")
     capsys.readouterr()
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    use(tmp_path / "hub", monkeypatch)
     changes = ["--set", "prompt-optimization.images=6"]
     said = "\n".join(
         hn(*BENCH, "--method", "prompt-optimization", *changes, "--results", tmp_path / "results")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hub cache with tiny pipelines under the names of the real ones."""
-    from hub_cache import build  # noqa: PLC0415
+    from tiny_pipelines import build  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("hub")
     build(folder)
@@ -30,7 +30,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def fresh(hub: Path) -> Callable[[str], Any]:
     """Loads a generator of one's own by its name, without a network; FLUX's images have 128 pixels where not told."""
-    from hub_cache import offline  # noqa: PLC0415
+    from tiny_pipelines import offline  # noqa: PLC0415
 
     def load(name: str, memory: Memory = AMPLE, resolution: int = 128) -> Any:
         kind = find("model", name)

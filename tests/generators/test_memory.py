@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from hub_cache import autoencoder, sana
 from kept import kept_bytes
+from tiny_pipelines import autoencoder, sana
 
 from hypernoise.errors import HnError
 from hypernoise.generators.memory import fetched, save_memory

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from hub_cache import COMMIT, offline, snapshot
+from hub_files import COMMIT, snapshot
 from PIL import Image
+from tiny_pipelines import offline
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import Judged

@@ -12,7 +12,7 @@ from diffusers import (
     LCMScheduler,
     UNet2DConditionModel,
 )
-from hub_cache import snapshot
+from hub_files import snapshot
 from safetensors.torch import load_file
 
 from hypernoise.errors import HnError

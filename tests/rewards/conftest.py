@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 import tiny_rewards
 import torch
-from huggingface_hub import constants
+from hub_files import use
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hypernoise.rewards.pretrained import PretrainedReward
-
-
-def use(cache: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    patch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import tiny_rewards
 import torch
+from hub_files import snapshot
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
@@ -54,7 +55,7 @@ def changed(path: Path, name: str, tensor: torch.Tensor | None) -> None:
 @pytest.mark.parametrize("damage", ["missing", "unknown", "unreadable", "absent"])
 def test_a_wrong_file_is_refused(broken: Path, name: str, damage: str) -> None:
     repo, file = FILES[name]
-    path, named = tiny_rewards.snapshot(broken, repo) / file, NAMED.get(name, file)
+    path, named = snapshot(broken, repo) / file, NAMED.get(name, file)
     if damage == "missing":
         changed(path, "bias", None)
         folder = repo.replace("/", "--")
@@ -76,7 +77,7 @@ def test_a_wrong_file_is_refused(broken: Path, name: str, damage: str) -> None:
     ("name", "weight"), [("clip", "text_projection"), ("vqascore", "language_projection.weight")]
 )
 def test_weights_of_another_shape_are_refused(broken: Path, name: str, weight: str) -> None:
-    folder = tiny_rewards.snapshot(broken, FILES[name][0])
+    folder = snapshot(broken, FILES[name][0])
     paths = (path for path in folder.glob("*.safetensors") if weight in load_file(path))
     changed(next(paths), weight, torch.zeros(3, 3))
     with pytest.raises(HnError, match=f"1 of them .* of another shape, such as '{weight}'"):
@@ -92,7 +93,7 @@ def test_weights_of_another_shape_are_refused(broken: Path, name: str, weight: s
 )
 def test_what_is_no_state_of_hps_is_refused(broken: Path, content: object, message: str) -> None:
     repo, file = FILES["hps"]
-    torch.save(content, tiny_rewards.snapshot(broken, repo) / file)
+    torch.save(content, snapshot(broken, repo) / file)
     with pytest.raises(HnError, match=message):
         tiny_rewards.TinyHps.load(CPU)
 

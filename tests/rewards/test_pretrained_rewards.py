@@ -10,6 +10,7 @@ import open_clip
 import pytest
 import tiny_rewards
 import torch
+from hub_files import snapshot
 from safetensors.torch import load_file
 
 from hypernoise.rewards.ensemble import Ensemble
@@ -126,7 +127,7 @@ def test_weights_are_frozen_and_named_by_their_hashes(reward: PretrainedReward, 
     assert any(name.startswith(reward.sources[0].repo) for name in weights)
     for name, digest in weights.items():
         owner, repository, file = name.split("/", 2)
-        path = tiny_rewards.snapshot(hub, f"{owner}/{repository}") / file
+        path = snapshot(hub, f"{owner}/{repository}") / file
         assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
 
 
@@ -185,7 +186,7 @@ def test_the_language_model_of_vqascore_is_loaded_as_it_was_saved(
     language = VqaScore.load(torch.device("cpu")).network.language_model
     assert capfd.readouterr().err == ""
     saved: dict[str, torch.Tensor] = {}
-    for path in tiny_rewards.snapshot(hub, VqaScore.sources[0].repo).glob("*.safetensors"):
+    for path in snapshot(hub, VqaScore.sources[0].repo).glob("*.safetensors"):
         saved |= load_file(path)
     assert torch.equal(language.lm_head.weight, saved["language_model.lm_head.weight"])
     assert not torch.equal(language.lm_head.weight, language.shared.weight)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import open_clip
 import torch
+from hub_files import snapshot
 from safetensors.torch import save_file
 from stand_in_rewards import CLIP
 from timm.models.vision_transformer import VisionTransformer
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-REVISION = "5" * 40
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDS = (
     *SPECIAL,
@@ -112,16 +112,6 @@ TINY = {
     "long-clip": LongClip,
     "vqascore": VqaScore,
 }
-
-
-def snapshot(cache: Path, repo: str) -> Path:
-    """The folder in which the hub's cache keeps a repository's files."""
-    folder = cache / f"models--{repo.replace('/', '--')}"
-    (folder / "refs").mkdir(parents=True, exist_ok=True)
-    (folder / "refs" / "main").write_text(REVISION)
-    files = folder / "snapshots" / REVISION
-    files.mkdir(parents=True, exist_ok=True)
-    return files
 
 
 def perturbed(model: nn.Module) -> nn.Module:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from huggingface_hub import constants
+from hub_files import use
 from language_models import FIRST, LLAMA, SECOND, make_llama
 from safetensors.torch import load_file, save_file
 
@@ -32,11 +32,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hub")
     make_llama(folder, tmp_path_factory.mktemp("llama"))
     return folder
-
-
-def use(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
 @pytest.fixture

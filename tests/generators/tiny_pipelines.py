@@ -29,6 +29,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from hub_files import snapshot, use
 from safetensors.torch import save_file
 from transformers import (
     CLIPTextConfig,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CHARACTERS = string.ascii_lowercase + string.digits + ",.-"
 WIDTH = 16
 """Of every text encoder."""
@@ -260,16 +260,6 @@ def stable_diffusion_3() -> StableDiffusion3Pipeline:
     )
 
 
-def snapshot(cache: Path, repo: str) -> Path:
-    """A repository's folder in the cache, new if need be."""
-    folder = cache / f"models--{repo.replace('/', '--')}"
-    (folder / "refs").mkdir(parents=True, exist_ok=True)
-    (folder / "refs" / "main").write_text(COMMIT)
-    files = folder / "snapshots" / COMMIT
-    files.mkdir(parents=True, exist_ok=True)
-    return files
-
-
 def add(cache: Path, repo: str, pipeline: Any, sharded: Sequence[str] = ()) -> None:
     """Save a pipeline as a repository, some of its models in several files."""
     folder = snapshot(cache, repo)
@@ -311,6 +301,5 @@ def build(cache: Path) -> None:
 def offline(cache: Path) -> Iterator[None]:
     """Inside, this is the hub's cache, and there is no network."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
-        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        use(cache, patch)
         yield
