@@ -97,11 +97,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def audit(session: nox.Session) -> None:
-    """Known vulnerabilities of the installed dependencies, the extras' included."""
+    """Known vulnerabilities of the installed dependencies; it fails if one of them cannot be looked up."""
     install(session, "audit")
     extras = PYPROJECT["project"]["optional-dependencies"]
     session.install(*(dep for extra in extras.values() for dep in extra))
-    session.run("pip-audit", "--local", "--skip-editable", *session.posargs)
+    installed = Path(session.create_tmp()) / "installed.txt"
+    installed.write_text(session.run("python", "-m", "pip", "freeze", "--exclude-editable", silent=True))
+    session.run("pip-audit", "--strict", "--no-deps", "--disable-pip", "-r", installed, *session.posargs)
 
 
 @nox.session
