@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders that one process at a time works in."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import errno
 import hashlib
 import io
 import os
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from hypernoise.errors import HnError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from PIL.Image import Image
@@ -43,6 +47,27 @@ def write_png(path: Path, image: Image) -> None:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     write_atomically(path, buffer.getvalue())
+
+
+@contextmanager
+def locked(lock: Path, work: str) -> Iterator[None]:
+    """Keep other processes off some work, named in the sentence that refuses them, by a lock on the file `lock`.
+
+    Raises:
+        HnError: if another process is at it, or the file cannot be made.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(lock, timeout=0)
+        held.acquire()
+    except Timeout:
+        raise HnError(f"Another process is working on {work}; wait until it has finished.") from None
+    except OSError as error:
+        raise unwritable(lock.parent, error) from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from PIL import Image
 
 from hypernoise.errors import HnError
-from hypernoise.files import unwritable, write_atomically, write_png
+from hypernoise.files import locked, unwritable, write_atomically, write_png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,22 +101,10 @@ class RunStore:
         Raises:
             HnError: if another process is at work on it.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock", timeout=0)
-            lock.acquire()
-        except Timeout:
-            raise HnError(
-                f"Another process is working on the run {self.folder.name}; wait until it has finished."
-            ) from None
-        except OSError as error:
-            raise unwritable(self.folder, error) from error
-        try:
+        with locked(self.folder / ".lock", f"the run {self.folder.name}"):
             self._sweep()
             yield
             self._sweep()
-        finally:
-            lock.release()
 
     def _sweep(self) -> None:
         """Remove what a process had begun to write when it was killed, in an earlier run or a worker of this one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from tensorboardX import SummaryWriter
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import find_benchmark, reward_weights
 from hypernoise.experiments.environment import pick_device
-from hypernoise.files import write_png
+from hypernoise.files import locked, write_png
 from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
 from hypernoise.noise.evaluation import HELD_OUT, Evaluation
 from hypernoise.noise.optimization import Optimization, build_steering
@@ -153,7 +154,16 @@ class Training:
         }
 
     def run(self, console: Console) -> None:
-        """Train, evaluate, keep checkpoints, and write the adapter."""
+        """Train, evaluate, keep checkpoints, and write the adapter.
+
+        Raises:
+            HnError: if another training works in the same folder, or the checkpoint there is not of this one.
+        """
+        output, main = self.request.output, self.accelerator.is_main_process
+        with locked(output / ".lock", f"the training {output}") if main else nullcontext():
+            self._run(console)
+
+    def _run(self, console: Console) -> None:
         training, held_out = self.prompts[:-HELD_OUT], self.prompts[-HELD_OUT:]
         steering = build_steering(self.request.kind, self.generator, self.settings)
         optimization = Optimization(steering, self.reward, self.settings, self.accelerator)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hypernoise.errors import HnError
+from hypernoise.files import locked
 from hypernoise.generators.shapes import ShapesGenerator
 from hypernoise.rewards.shapes import ShapesClip, ShapesMatch
 from hypernoise.shapes import weights
@@ -77,6 +78,17 @@ def test_what_is_trained_already_draws_no_examples_again(
 def test_a_part_that_needs_an_earlier_one_says_so(tmp_path: Path) -> None:
     with pytest.raises(HnError, match="train the earlier part first"):
         train_parts(["teacher"], tmp_path / "training", tmp_path / "bundle")
+
+
+def test_a_part_that_another_process_trains_is_left_to_it(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / "training" / ".clip.lock", "the same part"),
+        pytest.raises(
+            HnError, match=r"Another process is working on the part clip in .*training; wait until"
+        ),
+    ):
+        train_parts(["clip"], tmp_path / "training", tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_an_unknown_part_is_refused_with_the_nearest(tmp_path: Path) -> None:

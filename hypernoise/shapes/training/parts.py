@@ -9,6 +9,7 @@ from diffusers import AutoencoderDC
 from rich.console import Console
 
 from hypernoise.errors import HnError
+from hypernoise.files import locked
 from hypernoise.registry import nearest
 from hypernoise.shapes.training.adversarial import train_adversarial
 from hypernoise.shapes.training.autoencoder import train_autoencoder
@@ -67,13 +68,13 @@ def train_parts(parts: Sequence[str], folder: Path, bundle: Path) -> None:
     """Train the named parts, or all, resuming from checkpoints in `folder`, and write their weights to `bundle`.
 
     Raises:
-        HnError: if a part is unknown, or needs an earlier one that has not been trained.
+        HnError: if a part is unknown, needs an earlier one that has not been trained, or is being trained in `folder`.
     """
     for part in parts:
         if part not in PARTS:
             raise HnError(f"The embedded world has no part {part!r}: {nearest(part, list(PARTS))}")
-    folder.mkdir(parents=True, exist_ok=True)
     console = Console()
     for part in parts or PARTS:
-        _train(part, folder, bundle)
+        with locked(folder / f".{part}.lock", f"the part {part} in {folder}"):
+            _train(part, folder, bundle)
         console.print(f"{part}: trained and written to {bundle}", highlight=False)
