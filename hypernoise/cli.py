@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from hypernoise.errors import HnError
+
+if TYPE_CHECKING:
+    from hypernoise.experiments.bench import Request
 
 app = typer.Typer(
     name="hn",
@@ -78,6 +81,39 @@ MemoryWords = Annotated[
 ]
 
 
+def _request(
+    benchmark: str,
+    model: str,
+    method: list[str] | None,
+    seeds: str,
+    limit: int | None,
+    steps: int | None,
+    suite: str | None,
+    reward: list[str] | None,
+    change: list[str] | None,
+    batch: int | None,
+    device: str,
+    memory: str | None,
+) -> Request:
+    from hypernoise.experiments.bench import Request  # noqa: PLC0415
+    from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
+
+    return Request(
+        benchmark,
+        model,
+        method or ["base"],
+        seeds,
+        limit,
+        steps,
+        suite,
+        reward or [],
+        change or [],
+        batch,
+        device,
+        read_memory(memory),
+    )
+
+
 @app.command(
     epilog="Example: `hn bench geneval --model shapes --method base --method reno --seeds 4 --limit 30`"
 )
@@ -107,27 +143,12 @@ def bench(
 
     Killed at any time, the same command goes on where it was. A finished run is not computed again.
     """
-    from hypernoise.experiments.bench import Request, run_bench  # noqa: PLC0415
-    from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
+    from hypernoise.experiments.bench import run_bench  # noqa: PLC0415
 
-    run_bench(
-        Request(
-            benchmark,
-            model,
-            method or ["base"],
-            seeds,
-            limit,
-            steps,
-            suite,
-            reward or [],
-            change or [],
-            batch,
-            device,
-            read_memory(memory),
-        ),
-        results,
-        workers,
+    request = _request(
+        benchmark, model, method, seeds, limit, steps, suite, reward, change, batch, device, memory
     )
+    run_bench(request, results, workers)
 
 
 @app.command(
@@ -155,24 +176,11 @@ def budgets(
 
     Each method and budget is a run of its own, which is stored and resumed as those of `hn bench` are.
     """
-    from hypernoise.experiments.bench import Request  # noqa: PLC0415
     from hypernoise.experiments.budgets import run_budgets  # noqa: PLC0415
-    from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
     from hypernoise.settings import whole_numbers  # noqa: PLC0415
 
-    request = Request(
-        benchmark,
-        model,
-        method,
-        seeds,
-        limit,
-        steps,
-        suite,
-        reward or [],
-        change or [],
-        batch,
-        device,
-        read_memory(memory),
+    request = _request(
+        benchmark, model, method, seeds, limit, steps, suite, reward, change, batch, device, memory
     )
     run_budgets(request, whole_numbers(budget, "--budget", "1,5,20,50"), results)
 
@@ -205,25 +213,12 @@ def time_methods(
 
     Text encoding, the method and decoding are on the clock; loading, judging and storing are not.
     """
-    from hypernoise.experiments.bench import Request  # noqa: PLC0415
     from hypernoise.experiments.timing import run_times  # noqa: PLC0415
-    from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
     from hypernoise.settings import whole_numbers  # noqa: PLC0415
 
     sizes = whole_numbers(batches, "--batches", "1,40")
-    request = Request(
-        benchmark,
-        model,
-        method or ["base"],
-        "4",
-        None,
-        steps,
-        None,
-        reward or [],
-        change or [],
-        max(sizes),
-        device,
-        read_memory(memory),
+    request = _request(
+        benchmark, model, method, "4", None, steps, None, reward, change, max(sizes), device, memory
     )
     run_times(request, sizes, rounds, results, ablate=ablate)
 

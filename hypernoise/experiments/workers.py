@@ -83,7 +83,9 @@ class Crew:
 
     def __init__(self, request: Request, results: Path, workers: int) -> None:
         if importlib.util.find_spec("ray") is None:
-            raise HnError("--workers needs Ray, which is not installed: `pip install 'hypernoise[ray]'`.")
+            raise HnError(
+                "--workers needs Ray, which is not installed: in the checkout, `pip install -e '.[ray]'`."
+            )
         device, self.threads = pick_device(request.device).type, torch.get_num_threads()
         self.workers = workers
         self.needs = {"CPU": 1, "GPU": 1} if device == "cuda" else {"CPU": self.threads}

@@ -175,5 +175,5 @@ def test_without_ray_that_is_said(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     said = refusal(*BENCH, "--workers", 2, "--results", tmp_path)
-    assert said == "--workers needs Ray, which is not installed: `pip install 'hypernoise[ray]'`."
+    assert said == "--workers needs Ray, which is not installed: in the checkout, `pip install -e '.[ray]'`."
     assert list(tmp_path.iterdir()) == []
