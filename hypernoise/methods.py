@@ -104,12 +104,15 @@ class Method(Protocol):
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Any]]
     """Settings by name; the first is the default and follows the paper."""
-    budget: ClassVar[str | None]
+    budget: ClassVar[str | None] = None
     """The setting that says how many images a sample may try, where there is one."""
     steers: ClassVar[bool] = False
     """Whether it needs the generator's gradients, or an adapter on its denoiser."""
 
-    def __init__(self, settings: Any) -> None: ...
+    settings: Any
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
 
     def identity(self, model: type[Generator]) -> dict[str, Any]:
         """What, besides its settings, tells its run on a model from others, such as hashes; nothing by default."""

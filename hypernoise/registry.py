@@ -89,6 +89,14 @@ def names(kind: str) -> list[str]:
     return [*KINDS[kind], *sorted(entry.name for entry in entry_points(group=GROUPS[kind]))]
 
 
+def package(kind: str, name: str) -> dict[str, str]:
+    """The third party's package that brings a name, with its version; empty for the project's own names."""
+    if name in KINDS[kind]:
+        return {}
+    owners = (entry.dist for entry in entry_points(group=GROUPS[kind], name=name))
+    return {owner.name: owner.version for owner in owners if owner}
+
+
 def find(kind: str, name: str) -> Any:
     """The class that a name stands for.
 

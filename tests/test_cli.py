@@ -301,6 +301,7 @@ def test_a_third_party_s_method_runs_beside_ours(
     assert [row.method for row in read_csv(results / "shapes" / "table1.csv")] == ["base", "dark"]
     hn(*BENCH, "--method", "dark:dusk", "--set", "dark.brightness=0.25", "--results", results)
     assert len(list((results / "runs").iterdir())) == 3
+    assert "thirdparty" in json.loads((run / "manifest.json").read_text())["settings"]["method_settings"]
 
 
 WRONG = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hypernoise.errors import HnError
-from hypernoise.registry import GROUPS, KINDS, find, names, nearest
+from hypernoise.registry import GROUPS, KINDS, find, names, nearest, package
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,8 @@ def test_a_third_party_adds_a_name(kind: str) -> None:
     assert find(kind, f"ours-{kind}").name == f"ours-{kind}"
     with pytest.raises(HnError, match=f"did you mean 'ours-{kind}'"):
         find(kind, f"our-{kind}")
+    assert package(kind, f"ours-{kind}") == {"thirdparty": "1.0"}
+    assert all(package(kind, own) == {} for own in KINDS[kind])
 
 
 @pytest.mark.usefixtures("third_party")

@@ -25,7 +25,7 @@ from hypernoise.experiments.runner import Job, Workbench, execute
 from hypernoise.experiments.store import RunStore
 from hypernoise.experiments.workers import crew
 from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
-from hypernoise.registry import find, nearest
+from hypernoise.registry import find, nearest, package
 from hypernoise.settings import as_dict, overridden
 from hypernoise.tables.from_runs import CHANGED, StoredRun, comparable, stored_runs
 from hypernoise.tables.publish import publish
@@ -125,7 +125,7 @@ class _Chosen:
 
     def planned(self, common: RunSettings, model: type[Generator]) -> Plan:
         """Its run on a model; an adapter or language model on the hub is downloaded for it."""
-        everything = as_dict(self.settings) | self.method.identity(model)
+        everything = as_dict(self.settings) | self.method.identity(model) | package("method", self.name)
         return Plan(
             replace(common, method=self.name, preset=self.preset, method_settings=everything), self.method
         )
@@ -195,7 +195,10 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         tiling=request.memory.tiling,
         weights=_files(model, rewards),
         judges=benchmark.identity(suite),
-        versions=versions(),
+        versions=versions()
+        | package("model", request.model)
+        | package("benchmark", request.benchmark)
+        | {owner: version for reward in rewards for owner, version in package("reward", reward).items()},
     )
     return [each.planned(common, model) for each in chosen], prompts, benchmark
 
@@ -256,4 +259,4 @@ def run_bench(request: Request, results: Path, workers: int = 1) -> None:
     """Run, and print and write the table, with other stored runs that compare."""
     console = Console()
     done = run(request, results, console, workers)
-    publish(comparable([*done, *stored_runs(results)], done[0]), results, console)
+    publish(comparable(stored_runs(results), *done), results, console)

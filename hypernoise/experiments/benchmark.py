@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hypernoise.experiments.layout import ImageFile
+
 if TYPE_CHECKING:
     import torch
 
-    from hypernoise.experiments.layout import ImageFile
     from hypernoise.experiments.statistics import Estimate, Scores
     from hypernoise.hub import HubFiles
 
@@ -88,9 +89,9 @@ class Benchmark(Protocol):
 
     name: ClassVar[str]
     suites: ClassVar[tuple[str, ...]]
-    sources: ClassVar[tuple[HubFiles, ...]]
+    sources: ClassVar[tuple[HubFiles, ...]] = ()
     report: ClassVar[Report]
-    whole_prompts: ClassVar[bool]
+    whole_prompts: ClassVar[bool] = False
 
     def prompts(self, suite: str) -> list[Prompt]:
         """All prompts of a suite, in their published order."""
@@ -113,14 +114,21 @@ class Benchmark(Protocol):
     def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
         """The image files that its published script reads, for some prompts with seeds numbered from 0.
 
+        `<prompt>/<seed>.png` where there is no such script.
+
         Raises:
             HnError: if the layout has no place for that many seeds.
         """
-        ...
+        return [
+            ImageFile(f"{prompt.index:05d}/{seed:05d}.png", prompt, (seed,))
+            for prompt in prompts
+            for seed in range(seeds)
+        ]
 
     def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:
-        """The other files that the script reads beside the images, by path."""
-        ...
+        """The other files that the script reads beside the images, by path; none unless told."""
+        del prompts
+        return {}
 
     def scores(self, records: Records) -> Scores:
         """The scores whose stratified mean is the overall score."""
@@ -132,7 +140,8 @@ class Benchmark(Protocol):
 
     def remarks(self, suite: str, records: Records) -> list[str]:
         """What must be known of the scores and no other column says: which judge, which variant of the rules."""
-        ...
+        del suite, records
+        return []
 
 
 def in_turns(prompts: Sequence[Prompt]) -> list[Prompt]:

@@ -18,15 +18,14 @@ from transformers.utils import logging as transformers_logging
 from hypernoise.errors import HnError
 from hypernoise.generators.frozen import spare_inputs
 from hypernoise.generators.memory import CPU, fetched, save_memory
-from hypernoise.generators.protocol import AMPLE, Encoded
-from hypernoise.hub import hashes
+from hypernoise.generators.protocol import AMPLE, Encoded, Generator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
-    from hypernoise.generators.protocol import Card, Memory, StepNoise
+    from hypernoise.generators.protocol import Memory, StepNoise
 
 RENO_REWARDS = {"hps": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
 """The rewards of ReNO and HyperNoise with their published weights."""
@@ -62,22 +61,16 @@ def noise_sources(x0: torch.Tensor, step_noise: StepNoise | None) -> list[torch.
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-class PipelineGenerator:
+class PipelineGenerator(Generator):
     """A generator that is a diffusers pipeline; subclasses say which, and how its text and denoiser are called.
 
     Computes in bfloat16 on a GPU and in float32 elsewhere; noise and images stay in the precision of x0. Decodes one
     image at a time, and keeps no input of the decoder's convolutions for a backward pass.
     """
 
-    name: ClassVar[str]
-    card: ClassVar[Card]
-    world: ClassVar[str] = "coco"
-    suites: ClassVar[tuple[str, ...]] = ("coco",)
     default_rewards: ClassVar[Mapping[str, float]] = RENO_REWARDS
     training_prompts: ClassVar[tuple[str, ...]] = ("t2i-compbench-train", "abc-6k", "pick-a-pic-v2")
-    adapters: ClassVar[Mapping[str, str]] = {}
     base_only: ClassVar[bool] = False
-    last_layer: ClassVar[str]
 
     pipeline_class: ClassVar[Any]
     options: ClassVar[Mapping[str, Any]] = {}
@@ -134,11 +127,6 @@ class PipelineGenerator:
         return cls.pipeline_class.from_pretrained(
             folders[0], dtype=dtype, use_safetensors=True, local_files_only=True, **cls.options, **parts
         )
-
-    @classmethod
-    def weights(cls) -> dict[str, str]:
-        """sha256 of every file that is read, by "repository/name"."""
-        return hashes(cls.card.sources)
 
     @property
     def denoiser(self) -> nn.Module:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from hypernoise.errors import HnError
+from hypernoise.hub import hashes
 
 if TYPE_CHECKING:
     import torch
@@ -106,23 +107,27 @@ def refuse_offload(memory: Memory, device: torch.device) -> None:
 
 
 class Generator(Protocol):
-    """The frozen generator g_θ: text condition + initial noise → image."""
+    """The frozen generator g_θ: text condition + initial noise → image.
+
+    One that methods shall steer has `base_only` off, and a `denoiser`, its `last_layer`, and `predict`.
+    """
 
     name: ClassVar[str]
     card: ClassVar[Card]
-    world: ClassVar[str]
-    suites: ClassVar[tuple[str, ...]]
+    suites: ClassVar[tuple[str, ...]] = ("coco",)
+    """The prompt sets that it can draw; the first is the default."""
     default_rewards: ClassVar[Mapping[str, float]]
-    training_prompts: ClassVar[tuple[str, ...]]
+    training_prompts: ClassVar[tuple[str, ...]] = ()
     """The prompt sets that adapters for it are trained on where the user names none."""
-    adapters: ClassVar[Mapping[str, str]]
+    adapters: ClassVar[Mapping[str, str]] = {}
     """The adapter that each method uses where the user names none: a folder, or an id on the hub."""
-    base_only: ClassVar[bool]
+    base_only: ClassVar[bool] = True
     """Whether it is run as it is, as a model to compare with, without gradients or adapters."""
     last_layer: ClassVar[str]
     """Name of the denoiser's last layer."""
     latent_shape: tuple[int, ...]
     parameters: int
+    """How many weights its denoiser has."""
     device: torch.device
 
     @property
@@ -137,8 +142,8 @@ class Generator(Protocol):
 
     @classmethod
     def weights(cls) -> dict[str, str]:
-        """sha256 of every weight file by its name."""
-        ...
+        """sha256 of every weight file by its name; those of the card's sources, unless told."""
+        return hashes(cls.card.sources)
 
     def encode(self, prompts: Sequence[str]) -> Encoded:
         """Encode prompts; the only step that depends on the text alone."""
@@ -148,8 +153,14 @@ class Generator(Protocol):
         """The denoiser's output, as it is, for x0 [B, *latent_shape] at its noisiest timestep; differentiable.
 
         A noise hypernetwork is this call with an adapter on.
+
+        Raises:
+            HnError: if the generator is run as it is.
         """
-        ...
+        del x0, condition
+        raise HnError(
+            f"{self.name} runs as it is, and is no generator for a noise hypernetwork: choose another."
+        )
 
     def generate(
         self, x0: torch.Tensor, condition: Encoded, steps: int = 1, step_noise: StepNoise | None = None

@@ -37,17 +37,6 @@ class Reference(PipelineGenerator):
 
     base_only: ClassVar[bool] = True
 
-    def predict(self, x0: torch.Tensor, condition: Encoded) -> torch.Tensor:
-        """Refused.
-
-        Raises:
-            HnError: always.
-        """
-        del x0, condition
-        raise HnError(
-            f"{self.name} runs as it is, and is no generator for a noise hypernetwork: choose another."
-        )
-
     @torch.no_grad()
     def generate(
         self, x0: torch.Tensor, condition: Encoded, steps: int = 1, step_noise: StepNoise | None = None

@@ -9,7 +9,7 @@ from diffusers import AutoencoderDC, SanaTransformer2DModel
 
 from hypernoise.generators.frozen import spare_inputs
 from hypernoise.generators.memory import CPU, fetched, save_memory
-from hypernoise.generators.protocol import AMPLE, Card, Encoded
+from hypernoise.generators.protocol import AMPLE, Card, Encoded, Generator
 from hypernoise.generators.scm import ScmSampler
 from hypernoise.shapes.networks import LATENT_SHAPE, TextEncoder
 from hypernoise.shapes.vocabulary import tokenize
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
     from hypernoise.generators.protocol import Memory, StepNoise
 
 
-class ShapesGenerator:
+class ShapesGenerator(Generator):
     """A tiny SANA-Sprint that draws flat shapes, 32x32 pixels."""
 
     name: ClassVar[str] = "shapes"
     card: ClassVar[Card] = Card(
         sources=(), parameters=0.0024, resolution=32, steps=1, gigabytes=0.1, batch=40
     )
-    world: ClassVar[str] = "shapes"
     suites: ClassVar[tuple[str, ...]] = ("shapes",)
     default_rewards: ClassVar[Mapping[str, float]] = {"shapes-match": 1.0}
     training_prompts: ClassVar[tuple[str, ...]] = ("shapes-train",)

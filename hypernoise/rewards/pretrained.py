@@ -8,21 +8,17 @@ import torch
 import torch.nn.functional as F
 
 from hypernoise.generators.protocol import Encoded
-from hypernoise.hub import hashes
 from hypernoise.rewards.preprocessing import preprocess
+from hypernoise.rewards.protocol import Reward
 from hypernoise.rewards.truncation import TokenLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernoise.hub import HubFiles
 
-
-class PretrainedReward:
+class PretrainedReward(Reward):
     """A frozen network from the hub and the tokenizer of its texts."""
 
-    name: ClassVar[str]
-    sources: ClassVar[tuple[HubFiles, ...]]
     tokens: ClassVar[int]
     """How many tokens of a prompt it reads."""
     lost: ClassVar[str] = "after"
@@ -32,11 +28,6 @@ class PretrainedReward:
         self.network = network
         self.tokenizer = tokenizer
         self.limit = TokenLimit(self.name, self.tokens, self.lost)
-
-    @classmethod
-    def weights(cls) -> dict[str, str]:
-        """sha256 of every file that it reads."""
-        return hashes(cls.sources)
 
     @property
     def device(self) -> torch.device:

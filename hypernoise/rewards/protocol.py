@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from hypernoise.hub import hashes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,7 +19,7 @@ class Reward(Protocol):
     """A differentiable score r(image, prompt), higher is better."""
 
     name: ClassVar[str]
-    sources: ClassVar[tuple[HubFiles, ...]]
+    sources: ClassVar[tuple[HubFiles, ...]] = ()
     """What it downloads; empty where nothing is needed."""
 
     @classmethod
@@ -27,8 +29,8 @@ class Reward(Protocol):
 
     @classmethod
     def weights(cls) -> dict[str, str]:
-        """sha256 of every weight file by its name."""
-        ...
+        """sha256 of every weight file by its name; those of its sources, unless told."""
+        return hashes(cls.sources)
 
     def encode(self, prompts: Sequence[str]) -> Encoded:
         """What depends on the prompts alone."""

@@ -7,29 +7,22 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from hypernoise.generators.protocol import Encoded
+from hypernoise.rewards.protocol import Reward
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernoise.hub import HubFiles
 
-
-class Redness:
+class Redness(Reward):
     """Mean over the pixels of R - (G + B) / 2, between -1 and 1; the prompt plays no part."""
 
     name: ClassVar[str] = "redness"
-    sources: ClassVar[tuple[HubFiles, ...]] = ()
 
     @classmethod
     def load(cls, device: torch.device) -> Redness:
         """Nothing to load."""
         del device
         return cls()
-
-    @classmethod
-    def weights(cls) -> dict[str, str]:
-        """No weights."""
-        return {}
 
     def encode(self, prompts: Sequence[str]) -> Encoded:
         """An empty row a prompt."""

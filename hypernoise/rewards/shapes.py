@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from hypernoise.generators.protocol import Encoded
+from hypernoise.rewards.protocol import Reward
 from hypernoise.shapes.scorers import CrossScorer, DualScorer, Scorer
 from hypernoise.shapes.vocabulary import tokenize
 from hypernoise.shapes.weights import bundle, hashes, load_state
@@ -15,14 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
-    from hypernoise.hub import HubFiles
 
-
-class ShapesReward:
+class ShapesReward(Reward):
     """Logit that an image shows what the caption says; it shares nothing with the judge."""
 
-    name: ClassVar[str]
-    sources: ClassVar[tuple[HubFiles, ...]] = ()
     file: ClassVar[str]
     network: ClassVar[Callable[[], Scorer]]
 

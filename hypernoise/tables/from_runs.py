@@ -127,14 +127,14 @@ def find_run(results: Path, name: str) -> StoredRun:
     return next((run for run in fitting if run.name == name), fitting[0])
 
 
-def comparable(runs: Sequence[StoredRun], reference: StoredRun) -> list[StoredRun]:
-    """One run of each method that differs from `reference` in nothing else; `runs` the newest first.
+def comparable(runs: Sequence[StoredRun], *wanted: StoredRun) -> list[StoredRun]:
+    """One run of each method: those `wanted`, and of other methods one that differs from them in nothing else.
 
-    It is the newest one with a preset as it is, or else the newest.
+    It is the newest one with a preset as it is, or else the newest; `runs` come the newest first.
     """
-    newest: dict[str, StoredRun] = {reference.settings["method"]: reference}
+    newest = {run.settings["method"]: run for run in wanted}
     for run in sorted(runs, key=lambda run: run.settings["preset"].endswith(CHANGED)):
-        if run.conditions == reference.conditions:
+        if run.conditions == wanted[0].conditions:
             newest.setdefault(run.settings["method"], run)
     known = {method: place for place, method in enumerate(METHOD_ORDER)}
     return [newest[method] for method in sorted(newest, key=lambda m: (known.get(m, len(known)), m))]

@@ -203,6 +203,13 @@ def test_the_newest_run_of_each_method_counts(store: Store, tmp_path: Path) -> N
     assert [run.name for run in comparable(runs, old)] == ["base-new", "best", "reno-old"]
 
 
+def test_runs_that_were_just_made_are_shown_whatever_else_is_stored(store: Store) -> None:
+    base, plain = store("base"), store("plain", method="reno")
+    made = store("made", method="reno", preset="paper, changed", started="2025-01-01T00:00:00Z")
+    assert comparable([base, plain, made], base) == [base, plain]
+    assert comparable([base, plain, made], base, made) == [base, made]
+
+
 def test_methods_stand_in_the_paper_s_order_and_others_behind(store: Store) -> None:
     shuffled = ["zebra", "reno", "best-of-n", "hypernoise", "base", "aardvark"]
     runs = [store(name, method=name) for name in shuffled]
