@@ -70,6 +70,13 @@ BatchSize = Annotated[
     typer.Option(min=1, help="Samples that are worked on together.", show_default="the model's own"),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Processes that work at once, on Ray: here, or on the cluster of RAY_ADDRESS; OMP_NUM_THREADS each.",
+    ),
+]
 MemoryWords = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
@@ -130,13 +137,7 @@ def bench(
     batch: BatchSize = None,
     device: Device = "auto",
     memory: MemoryWords = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Processes that work at once, on Ray: here, or on the cluster of RAY_ADDRESS; OMP_NUM_THREADS each.",
-        ),
-    ] = 1,
+    workers: Workers = 1,
     results: Results = RESULTS,
 ) -> None:
     """Generate, score and store images with several methods from the same noise, and print the table.
@@ -234,7 +235,9 @@ def reproduce(
     seeds: Seeds = "4",
     limit: Limit = None,
     batch: BatchSize = None,
+    change: Changes = None,
     device: Device = "auto",
+    workers: Workers = 1,
     results: Results = RESULTS,
 ) -> None:
     """Make a table or figure of the paper anew, the paper's numbers beside those measured here."""
@@ -244,7 +247,7 @@ def reproduce(
         for each, claim in CLAIMS.items():
             typer.echo(f"{each}\t{claim.shows}")
         return
-    reproduce(name, Setting(model, seeds, limit, batch, device), results)
+    reproduce(name, Setting(model, seeds, limit, batch, device, change or [], workers), results)
 
 
 @app.command(epilog="Example: `hn table 1 --world shapes`")

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from hypernoise.tables.from_runs import StoredRun
+
 STEPS = (1, 2, 4, 8, 16, 32)
 """Table 8's numbers of steps."""
 
 RANKS, RANK_STEPS = (8, 16, 64, 128), (1, 2, 4)
 """Tables 9's and 10's ranks, and the numbers of steps that they are measured at."""
+
+REDNESS_PROMPTS, REDNESS_EPOCHS = "t2i-compbench-train", 200 * 30 / 4859
+"""Figure 4's training: as many samples as the paper's 200 epochs of 30 prompts, which were GenEval's (B.1)."""
 
 SHOWN = 12
 """Prompts of a figure of images, spread over the tasks; none is chosen by hand."""
@@ -35,13 +40,15 @@ KINDS = {"hypernoise": "hypernoise", "lora-finetune": "lora"}
 
 @dataclass(frozen=True)
 class Setting:
-    """What the user may choose of a reproduction."""
+    """What the user may choose of a reproduction; `changes` are of its methods' settings."""
 
     model: str
     seeds: str
     limit: int | None
     batch: int | None
     device: str
+    changes: Sequence[str] = ()
+    workers: int = 1
 
     def request(
         self,
@@ -60,16 +67,28 @@ class Setting:
             steps=steps,
             suite=None,
             rewards=[],
-            changes=changes,
+            changes=[*changes, *self.changes],
             batch=self.batch,
             device=self.device,
         )
+
+    def run(
+        self,
+        methods: list[str],
+        steps: int | None,
+        results: Path,
+        console: Console,
+        changes: Sequence[str] = (),
+        benchmark: str = "geneval",
+    ) -> list[StoredRun]:
+        """A bench in this setting, done: one run a method."""
+        return run(self.request(methods, steps, changes, benchmark), results, console, self.workers)
 
 
 def _table1(setting: Setting, results: Path) -> None:
     own = ":shapes" if setting.model == "shapes" else ""
     methods = ["base", "hypernoise", f"prompt-optimization{own}", "best-of-n", f"reno{own}"]
-    run_bench(setting.request(methods, steps=None), results)
+    run_bench(setting.request(methods, steps=None), results, setting.workers)
 
 
 def _by_steps(benchmark: str, steps: Sequence[int]) -> Callable[[Setting, Path], None]:
@@ -78,9 +97,7 @@ def _by_steps(benchmark: str, steps: Sequence[int]) -> Callable[[Setting, Path],
     def make(setting: Setting, results: Path) -> None:
         console = Console()
         methods = ["base", "hypernoise"]
-        groups = [
-            run(setting.request(methods, each, benchmark=benchmark), results, console) for each in steps
-        ]
+        groups = [setting.run(methods, each, results, console, benchmark=benchmark) for each in steps]
         publish_groups(groups, results, console)
 
     return make
@@ -89,7 +106,7 @@ def _by_steps(benchmark: str, steps: Sequence[int]) -> Callable[[Setting, Path],
 def _table8(setting: Setting, results: Path) -> None:
     console = Console()
     methods = ["base", "lora-finetune", "hypernoise"]
-    groups = [run(setting.request(methods, steps), results, console) for steps in STEPS]
+    groups = [setting.run(methods, steps, results, console) for steps in STEPS]
     publish_sweep(steps_sweep(groups), results, console)
 
 
@@ -121,10 +138,9 @@ def _ranks(number: int, method: str) -> Callable[[Setting, Path], None]:
         folders = [_train(setting, method, rank, results) for rank in RANKS]
         groups = []
         for steps in RANK_STEPS:
-            group = run(setting.request(["base"], steps), results, console)
+            group = setting.run(["base"], steps, results, console)
             for folder in folders:
-                change = f"{method}.adapter={folder}"
-                group += run(setting.request([method], steps, [change]), results, console)
+                group += setting.run([method], steps, results, console, [f"{method}.adapter={folder}"])
             groups.append(group)
         title = f"GenEval by LoRA rank, {method} (Table {number})"
         publish_sweep(Sweep(number, title, "lora_rank", "LoRA rank", groups), results, console)
@@ -139,7 +155,7 @@ def _images(
 
     def make(setting: Setting, results: Path) -> None:
         console = Console()
-        runs = run(setting.request(methods, steps), results, console)
+        runs = setting.run(methods, steps, results, console)
         path = results / setting.model / f"figure{number}.png"
         contact_sheet(runs, runs[0].settings["first_seed"], prompts, path)
         console.print(f"Written to {path}", style="dim", highlight=False)
@@ -150,6 +166,7 @@ def _images(
 def _figure4(setting: Setting, results: Path) -> None:
     """Redness is what is trained on; the model's first own reward stands for image quality."""
     quality = next(iter(find("model", setting.model).default_rewards))
+    own = setting.model == "shapes"
     folder = results / "adapters" / f"{setting.model}-redness"
     kinds = {"hypernoise": "HyperNoise", "lora": "LoRA fine-tuning"}
     for kind in kinds:
@@ -157,10 +174,10 @@ def _figure4(setting: Setting, results: Path) -> None:
             TrainRequest(
                 kind=kind,
                 model=setting.model,
-                preset="shapes-redness" if setting.model == "shapes" else "table3-redness",
-                prompts=["t2i-compbench-train"] if setting.model != "shapes" else [],
+                preset="shapes-redness" if own else "table3-redness",
+                prompts=[] if own else [REDNESS_PROMPTS],
                 rewards=["redness=1", f"{quality}=0"],
-                changes=[],
+                changes=[] if own else [f"epochs={REDNESS_EPOCHS:.4f}"],
                 output=folder / kind,
                 device=setting.device,
                 allow_overlap=False,

@@ -14,6 +14,7 @@ from PIL import Image
 from hypernoise.experiments import reproduce
 from hypernoise.experiments.reproduce import CLAIMS, STEPS
 from hypernoise.noise.settings import PRESETS
+from hypernoise.registry import find
 from hypernoise.tables.reference import paper_rows
 from hypernoise.tables.table1 import read_csv
 
@@ -33,6 +34,18 @@ def test_list_names_everything(hn: Hn) -> None:
 
 def test_an_unknown_name_is_refused(refusal: Callable[..., str]) -> None:
     assert "did you mean 'table8'" in refusal("reproduce", "tabel8")
+
+
+def test_a_method_s_setting_may_be_changed(hn: Hn, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    words = ["--limit", 2, "--seeds", 1, "--batch", 2, "--device", "cpu", "--results", tmp_path]
+    adapter = find("model", "shapes").adapters["hypernoise"]
+    hn("reproduce", "figure8", *words, "--set", f"hypernoise.adapter={adapter}")
+    (run,) = (tmp_path / "runs").glob("shapes-hypernoise-*")
+    assert (
+        json.loads((run / "manifest.json").read_text())["settings"]["method_settings"]["adapter"] == adapter
+    )
+    said = refusal("reproduce", "figure8", *words, "--set", "reno.iterations=3")
+    assert "changes 'reno', which is not among the methods asked for" in said
 
 
 @pytest.mark.parametrize(("number", "steps"), [(5, [1, 2, 4]), (6, [1, 2, 4]), (7, [1])])
