@@ -13,7 +13,7 @@ from hypernoise.noise.training import TrainRequest, preset_of, run_training
 from hypernoise.registry import find, nearest
 from hypernoise.tables.contact_sheet import contact_sheet
 from hypernoise.tables.publish import publish_groups
-from hypernoise.tables.sweep import Sweep, publish_sweep, steps_sweep
+from hypernoise.tables.sweep import publish_sweep, rank_sweep, steps_sweep
 from hypernoise.tables.tradeoff import publish_tradeoff
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _train(setting: Setting, method: str, rank: int, results: Path) -> Path:
     return folder
 
 
-def _ranks(number: int, method: str) -> Callable[[Setting, Path], None]:
+def _ranks(method: str) -> Callable[[Setting, Path], None]:
     """Table 9 or 10: adapters of several ranks for a method, beside base."""
 
     def make(setting: Setting, results: Path) -> None:
@@ -142,8 +142,7 @@ def _ranks(number: int, method: str) -> Callable[[Setting, Path], None]:
             for folder in folders:
                 group += setting.run([method], steps, results, console, [f"{method}.adapter={folder}"])
             groups.append(group)
-        title = f"GenEval by LoRA rank, {method} (Table {number})"
-        publish_sweep(Sweep(number, title, "lora_rank", "LoRA rank", groups), results, console)
+        publish_sweep(rank_sweep(method, groups), results, console)
 
     return make
 
@@ -209,8 +208,8 @@ CLAIMS = {
     "table8": Claim(
         "GenEval of base, LoRA fine-tuning and HyperNoise at 1 to 32 steps; holds Table 2", _table8
     ),
-    "table9": Claim("GenEval of HyperNoise by the rank of its LoRA", _ranks(9, "hypernoise")),
-    "table10": Claim("GenEval of LoRA fine-tuning by its rank", _ranks(10, "lora-finetune")),
+    "table9": Claim("GenEval of HyperNoise by the rank of its LoRA", _ranks("hypernoise")),
+    "table10": Claim("GenEval of LoRA fine-tuning by its rank", _ranks("lora-finetune")),
     "figure4": Claim(
         "redness against image quality while HyperNoise and LoRA fine-tuning train; draws Figure 3 too",
         _figure4,

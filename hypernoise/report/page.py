@@ -25,7 +25,7 @@ from hypernoise.tables import from_runs
 from hypernoise.tables.html import html, inline
 from hypernoise.tables.publish import tabulated
 from hypernoise.tables.render import EMBEDDED, is_embedded
-from hypernoise.tables.sweep import steps_sweep
+from hypernoise.tables.sweep import RANKED, rank_sweep, steps_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,12 +66,15 @@ def write_report(world: str, benchmark: str | None, results: Path, output: Path 
 
 
 def _sheets(stored: Sequence[StoredRun]) -> list[Sheet]:
-    """A benchmark's table, and Table 8 where GenEval's runs have several numbers of steps."""
+    """A benchmark's table; on GenEval, Tables 8, 9 and 10 too where there are several numbers of steps, or ranks."""
     groups = from_runs.by_steps(stored, stored[0])
     if stored[0].benchmark.report.table != 1:
         return [tabulated(groups)[1]]
+    ranks = {method: from_runs.by_rank(stored, stored[0], method) for method in RANKED}
+    sweeps = [steps_sweep(groups)] if len(groups) > 1 else []
+    sweeps += [rank_sweep(method, runs) for method, runs in ranks.items() if runs]
     _, sheet = tabulated([from_runs.comparable(stored, stored[0])])
-    return [sheet, steps_sweep(groups).sheet()] if len(groups) > 1 else [sheet]
+    return [sheet, *(sweep.sheet() for sweep in sweeps)]
 
 
 def page(world: str, sheets: Sequence[Sheet], figures: Sequence[Figure], shown: dict[str, Any]) -> bytes:

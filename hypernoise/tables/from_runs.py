@@ -164,6 +164,21 @@ def by_steps(runs: Sequence[StoredRun], reference: StoredRun) -> list[list[Store
     return [comparable(runs, newest[steps]) for steps in sorted(newest)]
 
 
+def by_rank(runs: Sequence[StoredRun], reference: StoredRun, method: str) -> list[list[StoredRun]]:
+    """Base and a method's newest run of each LoRA rank, for each number of steps at which there are several ranks."""
+    groups = []
+    for group in by_steps(runs, reference):
+        newest: dict[int, StoredRun] = {}
+        for run in runs:
+            rank = run.settings["method_settings"].get("lora_rank")
+            if run.settings["method"] == method and rank and run.conditions == group[0].conditions:
+                newest.setdefault(rank, run)
+        base = [run for run in group if run.settings["method"] == "base"]
+        if len(newest) > 1:
+            groups.append([*base, *(newest[rank] for rank in sorted(newest))])
+    return groups
+
+
 def known(estimate: statistics.Estimate) -> Estimate:
     """An estimate as tables have it: None where an end of its interval is not known."""
     low, high = (None if np.isnan(end) else float(end) for end in (estimate.low, estimate.high))

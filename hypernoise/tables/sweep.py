@@ -44,6 +44,9 @@ COLUMNS = (
     Column("GenEval mean ↑", "Mean ↑"),
     Column("Δ base", "Δ base"),
 )
+RANKED = {"hypernoise": 9, "lora-finetune": 10}
+"""The table of each method's ranks."""
+
 LEGEND = (
     "Measured: value [95% interval]. Δ base: paired difference to base with the same number of steps, prompts and "
     "initial noise. Bold: that difference is positive and its interval leaves out 0."
@@ -131,6 +134,12 @@ def steps_sweep(groups: Sequence[Sequence[StoredRun]]) -> Sweep:
     """Table 8, which holds Table 2."""
     title = "GenEval by number of steps (Tables 2 and 8)"
     return Sweep(8, title, "steps", "steps of the generator", groups)
+
+
+def rank_sweep(method: str, groups: Sequence[Sequence[StoredRun]]) -> Sweep:
+    """Table 9 or 10, as `RANKED` has it for the method."""
+    title = f"GenEval by LoRA rank, {method} (Table {RANKED[method]})"
+    return Sweep(RANKED[method], title, "lora_rank", "LoRA rank", groups)
 
 
 def _record(row: Row, rank: int | None) -> dict[str, Any]:

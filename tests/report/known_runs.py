@@ -56,14 +56,15 @@ def store_run(
     benchmark: str = "geneval",
     right_score: float = 1.0,
     rewards: bool = True,
+    rank: int = 0,
 ) -> StoredRun:
     """A finished run of six prompts and two seeds; fewer steps are newer. Images get brighter by prompt."""
-    store = RunStore(results / "runs" / f"shapes-{method}-{benchmark}-shapes-{steps:010x}")
+    store = RunStore(results / "runs" / f"shapes-{method}-{benchmark}-shapes-{steps + 100 * rank:010x}")
     settings = {
         "model": "shapes",
         "method": method,
         "preset": "paper",
-        "method_settings": {},
+        "method_settings": {"lora_rank": rank} if rank else {},
         "benchmark": benchmark,
         "suite": "shapes",
         "prompts": len(texts),

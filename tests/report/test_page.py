@@ -9,6 +9,7 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 from known_runs import store_run
 from PIL import Image
@@ -17,6 +18,7 @@ from hypernoise.errors import HnError
 from hypernoise.report.figures import KEPT, Figure, kept_figures, trade_off
 from hypernoise.report.page import embedded_json, page, write_report
 from hypernoise.tables.from_runs import rows
+from hypernoise.tables.reference import paper_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,6 +97,25 @@ def test_runs_of_other_numbers_of_steps_make_table_8(runs: list[StoredRun], tmp_
         ("4", "base"),
         ("4", "hypernoise"),
     ]
+
+
+def test_runs_of_other_ranks_make_table_9(runs: list[StoredRun], tmp_path: Path) -> None:
+    del runs
+    for rank in (8, 64):
+        store_run(tmp_path, "hypernoise", rank=rank)
+    store_run(tmp_path, "hypernoise", rank=16, steps=4)
+    store_run(tmp_path, "base", steps=4)
+    write_report("shapes", None, tmp_path, None)
+    text = (tmp_path / "shapes" / "report.html").read_text()
+    *_, nine = re.findall("<table>.*?</table>", text, re.DOTALL)
+    assert "<caption>GenEval by LoRA rank, hypernoise (Table 9)</caption>" in nine
+    ours = re.findall(r'<td class="number">(\d)</td><td>([a-z]+)</td><td class="number">([–\d]+)</td>', nine)
+    assert ours[:3] == [("1", "base", "–"), ("1", "hypernoise", "8"), ("1", "hypernoise", "64")]
+    assert ours[3:] == [
+        (str(row.steps), row.method, "–" if pd.isna(row.lora_rank) else f"{row.lora_rank:g}")
+        for row in paper_rows(9).itertuples()
+    ]
+    assert "(Table 10)" not in text
 
 
 def test_every_benchmark_has_its_table_and_one_its_images(runs: list[StoredRun], tmp_path: Path) -> None:
