@@ -14,15 +14,11 @@ from hypernoise.registry import find
 from hypernoise.tables.reference import paper_rows
 
 PAGE = Path(__file__).parents[2] / "hypernoise" / "experiments" / "COSTS.md"
-NAMES = {"sana-sprint-0.6b": "sana", "flux-schnell": "flux"}
 REWARDS = ("hps", "imagereward", "clip", "pickscore")
 OTHERS = ("sd-v2.1", "sdxl", "dpo-sdxl", "hyper-sdxl", "flux-dev", "sd3-medium")
 SAMPLES = 25 * 70_000
 
-SECONDS = {
-    (NAMES.get(row.model, row.model), row.method): row.seconds
-    for row in paper_rows(1).itertuples(index=False)
-}
+SECONDS = {(row.model, row.method): row.seconds for row in paper_rows(1).itertuples(index=False)}
 BASE, HYPERNOISE = SECONDS["sana", "base"], SECONDS["sana", "hypernoise"]
 PROMPTS = {name: len(find("benchmark", name)().prompts("coco")) for name in ("geneval", "t2i-compbench")}
 

@@ -38,7 +38,7 @@ BETTER = replace(BASE, method="reno", mean=Estimate(0.511, 0.48, 0.54), delta=Es
 ALSO = replace(BASE, method="hypernoise", mean=Estimate(0.442, 0.41, 0.48), delta=Estimate(0.03, 0.001, 0.06))
 TIED = replace(BASE, method="best-of-n", mean=Estimate(0.422, 0.39, 0.46), delta=Estimate(0.01, 0.0, 0.02))
 WORSE = replace(BASE, method="lora", mean=Estimate(0.333, 0.3, 0.37), delta=Estimate(-0.079, -0.1, -0.05))
-OTHER = replace(BASE, model="sana-sprint-0.6b", steps=2, params_b=0.6, mean=Estimate(0.715, 0.69, 0.74))
+OTHER = replace(BASE, model="sana", steps=2, params_b=0.6, mean=Estimate(0.715, 0.69, 0.74))
 ROWS = [BASE, BETTER, ALSO, TIED, WORSE, OTHER]
 NOTES = ["553 prompts, 4 seeds.", "Smallest detectable difference: 0.015."]
 EMBEDDED = "Embedded world `shapes` (a laboratory, not the paper's models)"
@@ -127,7 +127,7 @@ def test_paper_is_labelled_and_gray_in_latex() -> None:
 def test_paper_is_labelled_and_dim_on_the_terminal() -> None:
     text = on_terminal(sheet(), 120, color=True)
     ours, quoted = text.split(PAPER)
-    body = [line for line in quoted.splitlines() if "sana-sprint" in line]
+    body = [line for line in quoted.splitlines() if "sana " in line]
     assert len(body) == 5
     assert all("\x1b[2m" in line for line in body)
     assert not any("\x1b[2m" in line for line in ours.splitlines() if "0.442" in line)
@@ -167,7 +167,7 @@ def test_values_have_their_intervals() -> None:
     text = markdown(sheet())
     assert "| 0.412 [0.38, 0.45] | 0.50 [0.45, 0.55] |" in text
     assert "| −0.079 [−0.100, −0.050] |" in text
-    assert "| sana-sprint-0.6b (2-step) | base | 0.6 | 0.004 | 1 |" in text
+    assert "| sana (2-step) | base | 0.6 | 0.004 | 1 |" in text
     assert "| shapes | base | 0.0015 | 0.004 | 1 |" in text
 
 
@@ -176,7 +176,7 @@ def test_missing_values_are_dashes() -> None:
         OTHER, steps=None, params_b=None, seconds=float("nan"), nfe=None, mean=Estimate(0.5), tasks={}
     )
     (line,) = table_lines(markdown(sheet([row], NONE)))[2:]
-    assert [cell.strip() for cell in line] == ["sana-sprint-0.6b", "base", *"–––", "0.500", *"–––––––"]
+    assert [cell.strip() for cell in line] == ["sana", "base", *"–––", "0.500", *"–––––––"]
     for text in (latex(sheet()), markdown(sheet()), on_terminal(sheet(), 80)):
         assert not re.search(r"\b(nan|None|<NA>)\b", text)
 
@@ -196,8 +196,8 @@ def test_footnotes_have_markers_and_notes_are_printed() -> None:
     assert noted == {
         ("sd3-medium", "base"): "a",
         ("sd-turbo", "prompt-optimization"): "b",
-        ("sana-sprint-0.6b", "prompt-optimization"): "b",
-        ("flux-schnell (4-step)", "hypernoise"): "c",
+        ("sana", "prompt-optimization"): "b",
+        ("flux (4-step)", "hypernoise"): "c",
     }
     assert list(printed.footnotes) == ["a", "b", "c"]
     for text in (markdown(printed), latex(printed), on_terminal(printed, 240)):
@@ -226,5 +226,5 @@ def test_terminal_gives_up_task_intervals_first_and_then_tasks() -> None:
     assert "Attr." in medium
     assert "Hidden" not in medium
     assert "Attr." not in narrow
-    assert "Hidden, as they need 118 columns" in narrow
+    assert "Hidden, as they need 112 columns" in narrow
     assert "[+0.001, +0.060]" in narrow
