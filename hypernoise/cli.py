@@ -374,7 +374,9 @@ def compare(
 
 @app.command("ls", epilog="Example: `hn ls methods`")
 def ls(
-    what: Annotated[str, typer.Argument(help="models, methods, rewards, benchmarks, prompts or runs.")],
+    what: Annotated[
+        str, typer.Argument(help="models, methods, rewards, rewriters, benchmarks, prompts or runs.")
+    ],
     results: Results = RESULTS,
 ) -> None:
     """List what there is."""
