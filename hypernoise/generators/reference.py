@@ -16,7 +16,7 @@ from hypernoise.errors import HnError
 from hypernoise.generators.flux_schnell import FILES as FLUX_FILES
 from hypernoise.generators.flux_schnell import Flux
 from hypernoise.generators.pipelines import PipelineGenerator, pipeline_files
-from hypernoise.generators.protocol import Card
+from hypernoise.generators.protocol import Card, Generator
 from hypernoise.generators.sd_turbo import StableDiffusion, StableDiffusionXL
 from hypernoise.hub import HubFiles
 
@@ -36,6 +36,8 @@ class Reference(PipelineGenerator):
     """A generator that no method steers."""
 
     base_only: ClassVar[bool] = True
+
+    predict = Generator.predict  # which refuses; the classes mixed in could do it
 
     @torch.no_grad()
     def generate(
