@@ -18,8 +18,9 @@ PUBLISHED = {
         "transformers<4.48",
     ),
     "hps": ("hpsv2==1.2.0", "open_clip_torch>=3.3,<4"),  # the latter for the vocabulary that its wheel lacks
+    "detector": ("mmdet==3.3.0", "mmcv-lite==2.2.0", "safetensors", "setuptools<81", "torch", "torchvision"),
 }
-"""The package that a reward was published as, with versions of others that it runs with."""
+"""The package that a reward or GenEval's detector was published as, with versions of others that it runs with."""
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -74,17 +75,18 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("reward", list(PUBLISHED), ids=list(PUBLISHED))
-def parity(session: nox.Session, reward: str) -> None:
-    """Scores and gradients equal the published package's, on random weights of full size (about 5 minutes each)."""
+@nox.parametrize("model", list(PUBLISHED), ids=list(PUBLISHED))
+def parity(session: nox.Session, model: str) -> None:
+    """Rewards and the detector equal the published packages', on random weights of full size (about 5 minutes each)."""
     install(session)
     folder = Path(session.create_tmp())
     theirs = folder / "theirs" / "bin" / "python"
     session.run("python", "-m", "venv", "--clear", folder / "theirs")
-    session.run(theirs, "-m", "pip", "install", "--quiet", *PUBLISHED[reward], external=True)
+    session.run(theirs, "-m", "pip", "install", "--quiet", *PUBLISHED[model], external=True)
     cache = {"HF_HUB_CACHE": str(folder / "hub"), "HF_HUB_OFFLINE": "1"}
-    session.run(theirs, f"tests/parity/published_{reward}.py", env=cache, external=True)
-    session.run("python", "tests/parity/compare.py", reward, env=cache)
+    session.run(theirs, f"tests/parity/published_{model}.py", env=cache, external=True)
+    comparison = "compare_detector.py" if model == "detector" else "compare_reward.py"
+    session.run("python", f"tests/parity/{comparison}", model, env=cache)
 
 
 @nox.session

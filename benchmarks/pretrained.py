@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,3 +34,22 @@ def load_whole(kind: Any, source: HubFiles, **options: Any) -> Any:
             f"delete {folder.parents[1]} and give the same command again, which downloads it anew."
         )
     return model
+
+
+def named_by_hash(name: str, content: bytes) -> tuple[str, Any]:
+    """The sha256 of a file of `torch.save` and what it holds, read without running code.
+
+    Args:
+        name: Its published name, which ends with the first eight digits of its sha256, such as "alexnet-7be5be79.pth".
+        content: The file.
+
+    Raises:
+        ValueError: if it is another file, or holds more than tensors and plain data.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    if not digest.startswith(name.removesuffix(".pth").rpartition("-")[2]):
+        raise ValueError(f"{name} is another file")
+    try:
+        return digest, torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{name} is no file of weights") from error

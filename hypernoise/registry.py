@@ -48,6 +48,7 @@ REWARDS = {
 }
 BENCHMARKS = {
     "geneval": "benchmarks.geneval.benchmark:GenEval",
+    "geneval-as-published": "benchmarks.geneval.benchmark:GenEvalAsPublished",
     "t2i-compbench": "benchmarks.t2i_compbench.benchmark:T2ICompBench",
     "t2i-compbench-other": "benchmarks.t2i_compbench.other_benchmark:T2ICompBenchOther",
     "dpg-bench": "benchmarks.dpg_bench.benchmark:DpgBench",

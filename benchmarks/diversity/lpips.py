@@ -6,8 +6,6 @@ download.pytorch.org, which names them by the beginning of their sha256.
 
 from __future__ import annotations
 
-import hashlib
-import io
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +15,7 @@ import torch
 from torch import nn
 from torchvision.models import alexnet
 
+from benchmarks.pretrained import named_by_hash
 from hypernoise.files import sha256_of
 from hypernoise.prompts.download import RemoteFile, cache_folder, kept
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SOURCE = RemoteFile("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", sha256=None)
+SOURCE = RemoteFile("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", None, "weights")
 LAYERS = (1, 4, 7, 9, 11)
 """The five activations of AlexNet's `features` that are compared."""
 
@@ -87,16 +86,4 @@ def _channels() -> Path:
 
 
 def _backbone() -> tuple[str, dict[str, torch.Tensor]]:
-    return kept(SOURCE, cache_folder() / "weights", read_backbone)
-
-
-def read_backbone(content: bytes) -> tuple[str, dict[str, torch.Tensor]]:
-    """The sha256 of AlexNet's file and its state.
-
-    Raises:
-        ValueError: if it is not the file that torchvision names.
-    """
-    digest = hashlib.sha256(content).hexdigest()
-    if not digest.startswith(SOURCE.name.removesuffix(".pth").rpartition("-")[2]):
-        raise ValueError("not torchvision's AlexNet")
-    return digest, torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return kept(SOURCE, cache_folder() / "weights", lambda content: named_by_hash(SOURCE.name, content))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.aggregation import MeanOfTasks
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from benchmarks.geneval.detector import Detector
     from benchmarks.geneval.prompts import Metadata
     from hypernoise.experiments.benchmark import Judge, Records
     from hypernoise.hub import HubFiles
@@ -61,9 +63,20 @@ class GenEval(JudgedFromSources, MeanOfTasks):
         """
         if suite == "shapes":
             return judge_shapes
-        from benchmarks.geneval.coco_judge import CocoJudge  # noqa: PLC0415 - imports transformers
+        from benchmarks.geneval.coco_judge import CocoJudge  # noqa: PLC0415 - these import transformers
+        from benchmarks.geneval.colors import ColorClassifier  # noqa: PLC0415
 
-        return CocoJudge.load(device)
+        return CocoJudge(self.detector(device), ColorClassifier.load(device))
+
+    def detector(self, device: torch.device) -> Detector:
+        """The detector of suite `coco`.
+
+        Raises:
+            HnError: if its weights cannot be had.
+        """
+        from benchmarks.geneval.detector import Detector  # noqa: PLC0415 - imports transformers
+
+        return Detector.load(device)
 
     def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
         """`<prompt>/samples/<seed>.png`, both of five digits."""
@@ -85,7 +98,40 @@ class GenEval(JudgedFromSources, MeanOfTasks):
             return []
         repositories = ", ".join(source.repo for source in self.sources)
         return [
-            f"Judges: {repositories}, float32; the published script's detector is mmdet's training of it."
+            f"Judges: {repositories}, float32; the published script has mmdet's weights of this detector, as "
+            "`geneval-as-published` has."
+        ]
+
+
+class GenEvalAsPublished(GenEval):
+    """The published prompts, judged with the weights of the detector that the published script takes."""
+
+    name: ClassVar[str] = "geneval-as-published"
+    suites: ClassVar[tuple[str, ...]] = ("coco",)
+    sources: ClassVar[tuple[HubFiles, ...]] = (COLOR_CLASSIFIER,)
+    report: ClassVar[Report] = replace(
+        GenEval.report,
+        name="table1-as-published",
+        title="GenEval, with its published script's detector (Table 1)",
+    )
+
+    def identity(self, suite: str) -> dict[str, str]:
+        """The hashes of both networks' weights."""
+        from benchmarks.geneval import mmdet_weights  # noqa: PLC0415 - imports transformers
+
+        return mmdet_weights.identity() | super().identity(suite)
+
+    def detector(self, device: torch.device) -> Detector:
+        """The same network with mmdet's weights."""
+        from benchmarks.geneval import mmdet_weights  # noqa: PLC0415 - these import transformers
+        from benchmarks.geneval.detector import Detector  # noqa: PLC0415
+
+        return Detector.of(mmdet_weights.load(), device)
+
+    def remarks(self, suite: str, records: Records) -> list[str]:  # noqa: ARG002
+        """Which judge scored the published prompts."""
+        return [
+            f"Judges: mmdet's weights of Mask2Former Swin-S in transformers' class, {COLOR_CLASSIFIER.repo}, float32."
         ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.geneval import colors, detector
+from benchmarks.geneval import colors
 from benchmarks.geneval.rules import PUBLISHED, Detection, Rules, kept_indices, verdict
 from hypernoise.experiments.benchmark import Judged
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
-    import torch
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -39,11 +38,6 @@ class CocoJudge:
         rules: Rules = PUBLISHED,
     ) -> None:
         self.detect, self.classify, self.rules = detect, classify, rules
-
-    @classmethod
-    def load(cls, device: torch.device) -> CocoJudge:
-        """With the published weights."""
-        return cls(detector.Detector.load(device), colors.ColorClassifier.load(device))
 
     def __call__(self, images: Images, prompts: Sequence[Prompt]) -> list[Judged]:
         """Verdicts on images uint8 [H, W, 3]; all objects whose color matters are classified together."""

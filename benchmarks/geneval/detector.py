@@ -1,10 +1,10 @@
 """GenEval's detector: Mask2Former (Cheng et al. 2022) with a Swin-S backbone, trained on COCO's instances.
 
-The published script runs mmdet's own training of it through mmdet 2.x, which cannot be installed any more; here it is
-transformers' port of the authors' training, so scores can differ from the script's. What surrounds the network
-follows mmdet's configuration: images scaled to a shorter side of 800 pixels (the longer at most 1333; bilinear with
-antialiasing, which OpenCV's lacks), masks scaled back bilinearly, the 100 best (query, class) pairs kept, a class's
-probability times the mean probability inside its mask as the score, boxes around the masks.
+The published script runs mmdet's own training of it through mmdet 2.x, which cannot be installed any more. Here the
+network is transformers' class, with the weights that the authors trained or with mmdet's (`mmdet_weights`). What
+surrounds it is the script's configuration of mmdet: images scaled to a shorter side of 800 pixels (the longer at most
+1333) as OpenCV does it and padded to multiples of 32, masks scaled back bilinearly, the 100 best (query, class) pairs
+kept, a class's probability times the mean probability inside its mask as the score, boxes around the masks.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers import Mask2FormerForUniversalSegmentation, Mask2FormerImageProcessor
+from transformers import Mask2FormerForUniversalSegmentation
 
+from benchmarks.geneval import canary
 from benchmarks.geneval.coco_names import COCO_NAMES
+from benchmarks.geneval.opencv import resized
 from benchmarks.geneval.sources import DETECTOR
 from benchmarks.pretrained import load_whole
 from hypernoise.batches import in_equal_batches
@@ -25,10 +28,11 @@ from hypernoise.errors import HnError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 SIDE, LONGEST = 800, 1333
+DIVISOR = 32
+MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 BEST = 100
 """(query, class) pairs that are kept of an image."""
 
@@ -47,24 +51,33 @@ class Detector:
     """Finds COCO's 80 classes in images; float32, `batch` images at once."""
 
     def __init__(
-        self, model: Mask2FormerForUniversalSegmentation, device: torch.device, batch: int, side: int = SIDE
+        self, model: Mask2FormerForUniversalSegmentation, device: torch.device, batch: int, side: int
     ) -> None:
-        self.model = model.float().to(device).eval().requires_grad_(requires_grad=False)
-        self.device, self.batch = device, batch
-        size = {"shortest_edge": side, "longest_edge": side * LONGEST // SIDE}
-        self.processor = Mask2FormerImageProcessor(size=size)
+        self.model = model.eval().requires_grad_(requires_grad=False).to(device)
+        self.device, self.batch, self.side = device, batch, side
 
     @classmethod
     def load(cls, device: torch.device) -> Detector:
-        """The published weights; on a CPU one image at a time, which is as fast there.
+        """With the authors' weights.
 
         Raises:
-            HnError: if they cannot be had or know other classes than COCO's.
+            HnError: if they cannot be had or know other classes than COCO's, or the device fails `of`'s check.
         """
         model = load_whole(Mask2FormerForUniversalSegmentation, DETECTOR, use_safetensors=True)
         if model.config.num_labels != len(COCO_NAMES):
             raise HnError(f"{DETECTOR.repo} knows {model.config.num_labels} classes instead of COCO's 80.")
-        return cls(model, device, batch=8 if device.type == "cuda" else 1)
+        return cls.of(model, device)
+
+    @classmethod
+    def of(cls, model: Mask2FormerForUniversalSegmentation, device: torch.device) -> Detector:
+        """A network that is on the CPU, at the published size; one image at a time where it stays there.
+
+        Raises:
+            HnError: if the device finds something else than the CPU in an image.
+        """
+        if device.type != "cpu":
+            canary.check_against_cpu(model, device, network_input(canary.image(), SIDE)[0])
+        return cls(model, device, batch=8 if device.type == "cuda" else 1, side=SIDE)
 
     def __call__(self, images: Sequence[NDArray[np.uint8]], threshold: float = 0.3) -> list[list[Instance]]:
         """The objects of images uint8 [H, W, 3] that score above `threshold`; images may differ in size."""
@@ -78,16 +91,23 @@ class Detector:
 
     @torch.no_grad()
     def _detect(self, images: Sequence[NDArray[np.uint8]], threshold: float) -> list[list[Instance]]:
-        # Copies, for torch warns of arrays that cannot be written to, as those of files are.
-        inputs = self.processor(images=[image.copy() for image in images], return_tensors="pt")
-        pixels, valid = inputs["pixel_values"].to(self.device), inputs["pixel_mask"][0].bool()
-        outputs = self.model(pixel_values=pixels, pixel_mask=inputs["pixel_mask"].to(self.device))
-        scaled = (int(valid.any(1).sum()), int(valid.any(0).sum()))
+        pixels, scaled = network_input(torch.from_numpy(np.stack(images)).to(self.device), self.side)
+        outputs = self.model(pixel_values=pixels)
         size = images[0].shape[:2]
         return [
-            instances(classes, masks, pixels.shape[-2:], scaled, size, threshold)
+            instances(classes, masks, (pixels.shape[-2], pixels.shape[-1]), scaled, size, threshold)
             for classes, masks in zip(outputs.class_queries_logits, outputs.masks_queries_logits, strict=True)
         ]
+
+
+def network_input(images: torch.Tensor, side: int) -> tuple[torch.Tensor, tuple[int, int]]:
+    """Images uint8 [B, H, W, 3] as the network sees them, [B, 3, h, w], and their height and width in it."""
+    height, width = images.shape[1:3]
+    scale = min(side / min(height, width), side * LONGEST / SIDE / max(height, width))
+    scaled = (int(height * scale + 0.5), int(width * scale + 0.5))
+    pixels = resized(images, scaled).permute(0, 3, 1, 2).float()
+    mean, deviation = (pixels.new_tensor(each).view(3, 1, 1) for each in (MEAN, DEVIATION))
+    return F.pad((pixels - mean) / deviation, (0, -scaled[1] % DIVISOR, 0, -scaled[0] % DIVISOR)), scaled
 
 
 def instances(

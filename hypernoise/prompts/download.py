@@ -36,10 +36,12 @@ class RemoteFile:
         url: Its https address, which ends with its name.
         sha256: Of its content. None where nobody published it: then the first content that could be read is pinned,
             its checksum written beside the file and asked of every later content.
+        holds: What is in it, in a word.
     """
 
     url: str
     sha256: str | None
+    holds: str = "prompts"
 
     @property
     def name(self) -> str:
@@ -179,19 +181,25 @@ def _mismatch(file: RemoteFile, cached: Path | None, pin: Path, difference: str)
             f"{cached} is not the file that it should be (sha256 {difference}); "
             "delete it and give the same command again to download it anew."
         )
-    remedy = "give your own prompts as a text file" if file.sha256 else f"delete {pin} to accept the new file"
+    remedy = (
+        f"try again{_otherwise(file)}"
+        if file.sha256
+        else f"try again, or delete {pin} to accept the new file"
+    )
     return HnError(
-        f"{file.url} gave another file than it should (sha256 {difference}), so nothing was kept; "
-        f"try again, or {remedy}."
+        f"{file.url} gave another file than it should (sha256 {difference}), so nothing was kept; {remedy}."
     )
 
 
 def _unreadable(file: RemoteFile, cached: Path | None) -> HnError:
     if cached:
         return HnError(
-            f"{cached} holds no prompts that can be read; delete it and give the same command again."
+            f"{cached} holds no {file.holds} that can be read; delete it and give the same command again."
         )
     return HnError(
-        f"{file.url} gave no prompts that can be read, so nothing was kept; try again, "
-        "or give your own prompts as a text file."
+        f"{file.url} gave no {file.holds} that can be read, so nothing was kept; try again{_otherwise(file)}."
     )
+
+
+def _otherwise(file: RemoteFile) -> str:
+    return ", or give your own prompts as a text file" if file.holds == "prompts" else ""

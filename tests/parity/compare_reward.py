@@ -1,7 +1,7 @@
 """Compare a reward with what its published package found on the same weights and images.
 
 Run where hn is installed, with the folder that the package's script wrote as the hub's cache:
-HF_HUB_CACHE=FOLDER HF_HUB_OFFLINE=1 python compare.py REWARD
+HF_HUB_CACHE=FOLDER HF_HUB_OFFLINE=1 python compare_reward.py REWARD
 """
 
 from __future__ import annotations
