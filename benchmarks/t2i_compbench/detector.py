@@ -1,8 +1,8 @@
 """An open-vocabulary detector, OWLv2 (Minderer et al. 2023), in place of T2I-CompBench's UniDet.
 
-UniDet knows several hundred classes and needs a package that cannot be installed beside current libraries. OWLv2 finds
-whatever a sentence names. It scores every box for every sentence on its own, so that an image's objects depend on the
-nouns of its prompt alone; a box belongs to the noun that fits it best.
+UniDet knows 722 classes and needs detectron2, of which its authors publish no package. OWLv2 finds whatever a sentence
+names. It scores every box for every sentence on its own, so that an image's objects depend on the nouns of its prompt
+alone; a box belongs to the noun that fits it best.
 """
 
 from __future__ import annotations

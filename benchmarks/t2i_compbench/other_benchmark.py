@@ -76,5 +76,6 @@ class T2ICompBenchOther(T2ICompBench):
             f"Judges: {DETECTOR.repo} in place of the published UniDet, {BLIP_VQA.repo}, {CLIP.repo}, float32.",
             f"It is asked for {SETTINGS.query.format('(noun)')!r}; objects score above {SETTINGS.threshold:g}, boxes "
             f"whose intersection over union is above {SETTINGS.overlap:g} are one object.",
-            "Not comparable with published scores; the mean, over categories of different scales, is not published.",
+            "Spatial, numeracy and complex are not comparable with published scores; the mean, over categories of "
+            "different scales, is not published.",
         ]

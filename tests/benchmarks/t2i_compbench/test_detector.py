@@ -45,8 +45,8 @@ def processor() -> Owlv2Processor:
     tokenizer = CLIPTokenizer(
         vocab=vocabulary,
         merges=list(words.bpe_ranks),
-        pad_token="!",
-        model_max_length=16,  # noqa: S106
+        pad_token="!",  # noqa: S106
+        model_max_length=16,
     )
     return Owlv2Processor(Owlv2ImageProcessor(size={"height": 32, "width": 32}), tokenizer)
 
