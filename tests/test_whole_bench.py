@@ -1,7 +1,8 @@
-"""`hn bench geneval --model sana`: the paper's generator, adapter, rewards and judges, all tiny, from a hub cache."""
+"""`hn bench --model sana`: the paper's generator, adapter, rewards and judges, all tiny, from a hub cache."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +16,17 @@ from safetensors.torch import save_file
 
 from benchmarks.geneval import detector, sources
 from benchmarks.geneval.colors import ARCHITECTURE
+from benchmarks.sources import BLIP_VQA
+from benchmarks.t2i_compbench import clip_score
+from benchmarks.t2i_compbench.sources import CLIP
+from benchmarks.t2i_compbench.sources import DETECTOR as OPEN_DETECTOR
 from hypernoise.noise.adapters import LoraSettings
 from hypernoise.noise.hypernetwork import NoiseHypernetwork
 from hypernoise.registry import find
 from hypernoise.rewards.imagereward import ImageReward
 from hypernoise.rewards.open_clip_reward import OpenClipReward
+from hypernoise.tables.from_runs import stored_runs
+from hypernoise.tables.table1 import read_csv
 
 sys.path += [str(Path(__file__).parent / room) for room in ("benchmarks", "generators", "rewards")]
 import tiny_judges
@@ -29,7 +36,7 @@ import tiny_rewards
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-COLORS = {
+TINY_CLIP = {
     "embed_dim": 16,
     "quick_gelu": True,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
@@ -39,9 +46,11 @@ COLORS = {
 
 def _lay_out_judges(cache: Path) -> None:
     tiny_judges.mask2former().save_pretrained(snapshot(cache, sources.DETECTOR.repo))
-    colors = open_clip.create_model(ARCHITECTURE, load_weights=False).state_dict()
-    place = snapshot(cache, sources.COLOR_CLASSIFIER.repo)
-    save_file(colors, place / sources.COLOR_CLASSIFIER.files[0])
+    for architecture, source in ((ARCHITECTURE, sources.COLOR_CLASSIFIER), (clip_score.ARCHITECTURE, CLIP)):
+        weights = open_clip.create_model(architecture, load_weights=False).state_dict()
+        save_file(weights, snapshot(cache, source.repo) / source.files[0])
+    tiny_judges.owlv2().save_pretrained(snapshot(cache, OPEN_DETECTOR.repo))
+    tiny_judges.save_blip(tiny_judges.blip(), snapshot(cache, BLIP_VQA.repo))
 
 
 def _lay_out_adapter(cache: Path) -> None:
@@ -53,7 +62,8 @@ def _lay_out_adapter(cache: Path) -> None:
 
 @pytest.fixture
 def _everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, ARCHITECTURE, COLORS)
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, ARCHITECTURE, TINY_CLIP)
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, clip_score.ARCHITECTURE, TINY_CLIP)
     monkeypatch.setattr(detector, "SIDE", 64)
     monkeypatch.setattr(OpenClipReward, "architecture", tiny_rewards.TinyClip.architecture)
     monkeypatch.setattr(ImageReward, "vision", tiny_rewards.TinyImageReward.vision)
@@ -85,3 +95,24 @@ def test_the_sentence_that_a_user_types(hn: Callable[..., list[str]], tmp_path: 
     assert "### Paper (reference, not measured here)" in text
     assert "facebook/mask2former-swin-small-coco-instance" in text
     assert "Reward: clip × 0.01, hps × 5, imagereward × 1, pickscore × 0.05." in text
+
+
+@pytest.mark.usefixtures("_everything")
+def test_the_other_categories_of_compbench(hn: Callable[..., list[str]], tmp_path: Path) -> None:
+    """One prompt of each category, generated, judged, exported, and scored again from the exported folder."""
+    words = ["--limit", 4, "--seeds", 1, "--device", "cpu", "--results", tmp_path]
+    hn("bench", "t2i-compbench-other", "--model", "sana", "--method", "base", *words)
+    (run,) = stored_runs(tmp_path)
+    records = {record["task"]: record for record in run.records}
+    assert list(records) == ["spatial", "numeracy", "non_spatial", "complex"]
+    assert run.settings["judges"]["detector threshold"] == "0.2"
+    assert set(records["complex"]["details"]) == {"answers", "objects", "position"}
+    (row,) = read_csv(tmp_path / "sana" / "t2i-compbench-other.csv")
+    assert row.mean.value == pytest.approx(sum(record["score"] for record in run.records) / 4)
+
+    hn("export", run.name, "--output", tmp_path / "images", "--results", tmp_path)
+    options = ["--seeds", 1, "--device", "cpu", "--allow-missing", "--results", tmp_path]
+    hn("score", "t2i-compbench-other", "--images", tmp_path / "images", *options)
+    lines = (tmp_path / "scored/images-t2i-compbench-other-coco/records.jsonl").read_text().splitlines()
+    scored = {record["task"]: record["score"] for record in map(json.loads, lines)}
+    assert scored == {task: record["score"] for task, record in records.items()}

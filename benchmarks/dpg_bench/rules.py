@@ -3,8 +3,8 @@
 The rules are those of TencentQQGYLab/ELLA `dpg_bench/compute_dpg_bench.py`, in two variants. The default one does what
 the benchmark says: a question counts if it and all that it depends on, directly or not, got "yes"; one that depends on
 a question that is not there depends on nothing by it. `as_published` does
-what the script does: zeroes fall through in row order alone, answers must be exactly "yes", a question that depends on
-a missing one makes its image fail, and a failed image is left out.
+what the script does: zeroes fall through in row order alone, a question that depends on a missing one makes its image
+fail, and a failed image is left out.
 """
 
 from __future__ import annotations
@@ -37,11 +37,6 @@ def undefined(questions: Sequence[Question]) -> list[int]:
     """Numbers that questions depend on and that none of them has."""
     known = {question.number for question in questions}
     return [parent for question in questions for parent in question.parents if parent not in known]
-
-
-def is_yes(answer: str, *, as_published: bool = False) -> bool:
-    """Whether an answer in words means yes."""
-    return (answer if as_published else answer.strip().lower()) == "yes"
 
 
 def credited(

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.geneval.rules import Detection
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from benchmarks.geneval.detector import Instance
+    import numpy as np
+    from numpy.typing import NDArray
 
-THRESHOLD = 0.5
-"""Objects must score above it."""
+    Found = Mapping[str, Sequence["Detection"]]
+    """The objects of an image by their nouns, the most confident first."""
+
+    Detect = Callable[[Sequence[NDArray[np.uint8]], Sequence[Sequence[str]]], Sequence[Found]]
+    """Gives what images uint8 [H, W, 3] show of the nouns that each is asked for, boxes in its own pixels."""
 
 SHORTER, LONGER = 479, 480
 """Sides in pixels that the published scripts scale images to at most; their rules measure distances there."""
 
 
-def by_class(instances: Sequence[Instance], size: tuple[int, int]) -> dict[str, list[Detection]]:
-    """The objects of an image of `size` (height, width), the most confident first, boxes in scaled pixels."""
+@dataclass(frozen=True)
+class Detection:
+    """One object: corners (x1, y1, x2, y2) in pixels, confidence 0..1."""
+
+    box: tuple[float, float, float, float]
+    score: float
+
+
+def scaled(found: Found, size: tuple[int, int]) -> dict[str, list[Detection]]:
+    """The objects of an image of `size` (height, width) with boxes in pixels of the scaled image."""
     scale = min(SHORTER / min(size), LONGER / max(size))
-    found: dict[str, list[Detection]] = {}
-    for each in sorted(instances, key=lambda instance: -instance.score):
-        x1, y1, x2, y2 = (scale * corner for corner in each.box)
-        found.setdefault(each.name, []).append(Detection((x1, y1, x2, y2), each.score))
-    return found
+    return {noun: [_times(each, scale) for each in of] for noun, of in found.items()}
+
+
+def _times(detection: Detection, scale: float) -> Detection:
+    x1, y1, x2, y2 = (scale * corner for corner in detection.box)
+    return Detection((x1, y1, x2, y2), detection.score)
 
 
 def shared_area(a: Detection, b: Detection, margin: float = 0) -> float:

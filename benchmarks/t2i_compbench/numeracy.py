@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.t2i_compbench.boxes import shared_area
+from benchmarks.t2i_compbench.boxes import Detection, shared_area
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from benchmarks.geneval.rules import Detection
 
 SAME = 0.9
 """Shares of overlap above it make two boxes one object."""

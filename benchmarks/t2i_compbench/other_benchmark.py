@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmarks.aggregation import MeanOfTasks
-from benchmarks.geneval.sources import DETECTOR
-from benchmarks.sources import BLIP_VQA, JudgedFromSources
-from benchmarks.t2i_compbench.coco_nouns import can_be_judged
-from benchmarks.t2i_compbench.prompts import OTHER_CATEGORIES, PER_CATEGORY, other_prompts
-from benchmarks.t2i_compbench.sources import CLIP
+from benchmarks.sources import BLIP_VQA
+from benchmarks.t2i_compbench.benchmark import T2ICompBench
+from benchmarks.t2i_compbench.detector_settings import SETTINGS
+from benchmarks.t2i_compbench.prompts import other_prompts
+from benchmarks.t2i_compbench.sources import CLIP, DETECTOR
 from hypernoise.experiments.benchmark import Heading, Prompt, Report
-from hypernoise.experiments.layout import ImageFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import torch
 
     from hypernoise.experiments.benchmark import Judge, Records
     from hypernoise.hub import HubFiles
 
 
-class T2ICompBenchOther(JudgedFromSources, MeanOfTasks):
-    """Suite `coco`: those of the 1,200 published validation prompts whose objects COCO's detector knows."""
+class T2ICompBenchOther(T2ICompBench):
+    """Suite `coco`: the 1,200 published validation prompts. Suite `shapes`: 180 of the embedded world."""
 
     name: ClassVar[str] = "t2i-compbench-other"
-    suites: ClassVar[tuple[str, ...]] = ("coco",)
     sources: ClassVar[tuple[HubFiles, ...]] = (DETECTOR, BLIP_VQA, CLIP)
-    whole_prompts: ClassVar[bool] = False
     report: ClassVar[Report] = Report(
         table=None,
         name="t2i-compbench-other",
@@ -43,46 +36,46 @@ class T2ICompBenchOther(JudgedFromSources, MeanOfTasks):
         },
     )
 
-    def prompts(self, suite: str) -> list[Prompt]:  # noqa: ARG002 - there is one
-        """The prompts that can be judged; an index is the place among all 1,200."""
-        return [
-            Prompt(index, row["prompt"], row["category"], row)
-            for index, row in enumerate(other_prompts())
-            if can_be_judged(row)
-        ]
+    def prompts(self, suite: str) -> list[Prompt]:
+        """The prompts of a suite, category by category."""
+        if suite == "coco":
+            found = other_prompts()
+        else:
+            from benchmarks.t2i_compbench.other_shapes import shapes_prompts  # noqa: PLC0415
 
-    def judge(self, suite: str, device: torch.device) -> Judge:  # noqa: ARG002
-        """Mask2Former, BLIP-VQA and CLIP under the published rules.
+            found = shapes_prompts()
+        return [Prompt(i, row["prompt"], row["category"], row) for i, row in enumerate(found)]
+
+    def identity(self, suite: str) -> dict[str, str]:
+        """What the judge is, and for `coco` what its detector is asked and which of its boxes count."""
+        known = super().identity(suite)
+        return known | SETTINGS.identity() if suite == "coco" else known
+
+    def judge(self, suite: str, device: torch.device) -> Judge:
+        """OWLv2, BLIP-VQA and CLIP under the published rules; of `shapes`, the embedded judge.
 
         Raises:
             HnError: if weights cannot be had.
         """
-        from benchmarks.t2i_compbench.other_judge import OtherJudge  # noqa: PLC0415
+        if suite == "coco":
+            from benchmarks.t2i_compbench.other_judge import load_judge  # noqa: PLC0415
 
-        return OtherJudge.load(device)
+            return load_judge(device)
+        from benchmarks.t2i_compbench.objects_judge import judge_objects_with  # noqa: PLC0415
+        from benchmarks.t2i_compbench.other_shapes import find  # noqa: PLC0415
 
-    def layout(self, prompts: Sequence[Prompt], seeds: int) -> list[ImageFile]:
-        """`<category>/samples/<prompt>_<number>.png`, numbered as if no prompt of the category were left out."""
-        return [
-            ImageFile(
-                f"{prompt.task}/samples/{prompt.text}_{prompt.index % PER_CATEGORY * seeds + seed:06d}.png",
-                prompt,
-                (seed,),
-            )
-            for prompt in prompts
-            for seed in range(seeds)
-        ]
-
-    def layout_texts(self, prompts: Sequence[Prompt]) -> dict[str, str]:  # noqa: ARG002 - other layouts have some
-        """None: the file names hold the prompts."""
-        return {}
+        return judge_objects_with(find)
 
     def remarks(self, suite: str, records: Records) -> list[str]:  # noqa: ARG002 - other benchmarks' need them
-        """Which judges stand in for the published ones, and how many prompts had to be left out."""
-        kept = Counter(prompt.task for prompt in self.prompts(suite))
-        shares = ", ".join(f"{category} {kept[category]}" for category in OTHER_CATEGORIES)
+        """Which judges stand in for the published ones, and what the scores can be compared with."""
+        if suite == "shapes":
+            return [
+                "Judge: the embedded world's classical detector. That world has no non-spatial or complex prompts."
+            ]
         return [
             f"Judges: {DETECTOR.repo} in place of the published UniDet, {BLIP_VQA.repo}, {CLIP.repo}, float32.",
-            f"Prompts with objects that COCO lacks are left out; of {PER_CATEGORY} a category remain: {shares}.",
-            "Not comparable with published scores; the mean, over categories of different scales, is not published.",
+            f"It is asked for {SETTINGS.query.format('(noun)')!r}; objects score above {SETTINGS.threshold:g}, boxes "
+            f"whose intersection over union is above {SETTINGS.overlap:g} are one object.",
+            "Spatial, numeracy and complex are not comparable with published scores; the mean, over categories of "
+            "different scales, is not published.",
         ]

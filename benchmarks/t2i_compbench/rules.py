@@ -35,14 +35,3 @@ def image_score(yes: Sequence[float], limit: int = PHRASES) -> float:
 def rounded(value: float | np.float32) -> float:
     """A float32 number as its four printed decimals say it."""
     return float(f"{float(np.float32(value)):.4f}")
-
-
-def category_score(scores: Sequence[float]) -> float:
-    """Mean over a category's images.
-
-    Raises:
-        ValueError: if there are none.
-    """
-    if not scores:
-        raise ValueError("a category without images has no score")
-    return sum(scores) / len(scores)

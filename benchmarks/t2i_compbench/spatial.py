@@ -6,12 +6,7 @@ gives them no points; here they mean what "on the top of" means.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from benchmarks.t2i_compbench.boxes import shared_area
-
-if TYPE_CHECKING:
-    from benchmarks.geneval.rules import Detection
+from benchmarks.t2i_compbench.boxes import Detection, shared_area
 
 BESIDE = ("on side of", "next to", "near")
 DIRECTIONS = {

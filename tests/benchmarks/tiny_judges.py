@@ -13,6 +13,8 @@ from transformers import (
     BlipForQuestionAnswering,
     Mask2FormerConfig,
     Mask2FormerForUniversalSegmentation,
+    Owlv2Config,
+    Owlv2ForObjectDetection,
     SwinConfig,
 )
 
@@ -36,6 +38,21 @@ def mask2former() -> Mask2FormerForUniversalSegmentation:
         num_attention_heads=2, num_labels=80,
     )  # fmt: skip
     return Mask2FormerForUniversalSegmentation(config).eval()
+
+
+def owlv2() -> Owlv2ForObjectDetection:
+    """An open-vocabulary detector of 16 boxes near their places in the grid, with scores that differ."""
+    torch.manual_seed(0)
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = Owlv2Config(
+        text_config=small, vision_config=small | {"image_size": 32, "patch_size": 8}, projection_dim=16
+    )
+    model = Owlv2ForObjectDetection(config).eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.dim() > 1:
+                weight.normal_(std=0.1 if name.startswith("box_head") else 0.5)
+    return model
 
 
 def clip(folder: Path) -> open_clip.CLIP:

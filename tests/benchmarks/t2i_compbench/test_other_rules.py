@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from benchmarks.geneval.detector import Instance
-from benchmarks.geneval.rules import Detection
 from benchmarks.t2i_compbench import boxes, numeracy, spatial
+from benchmarks.t2i_compbench.boxes import Detection
 
 VALUES = json.loads(Path(__file__).with_name("published_values.json").read_text())
 
@@ -83,18 +81,11 @@ def test_a_box_within_another_is_the_same_object() -> None:
     assert numeracy.distinct([part, whole]) == [part]
 
 
-def test_boxes_are_read_in_scaled_pixels_the_most_confident_first() -> None:
-    mask = np.ones((1, 1), dtype=bool)
-    found = [
-        Instance("cat", (0, 0, 1024, 512), 0.6, mask),
-        Instance("dog", (512, 0, 1024, 1024), 0.7, mask),
-        Instance("cat", (0, 512, 512, 1024), 0.9, mask),
-    ]
-    seen = boxes.by_class(found, (1024, 1024))
-    assert {name: [each.score for each in of] for name, of in seen.items()} == {
-        "cat": [0.9, 0.6],
-        "dog": [0.7],
-    }
-    assert seen["dog"][0].box == pytest.approx((239.5, 0, 479, 479))
-    (wide,) = boxes.by_class(found[:1], (512, 1024))["cat"]
+def test_boxes_are_read_in_scaled_pixels() -> None:
+    cats = [Detection((0, 512, 512, 1024), 0.9), Detection((0, 0, 1024, 512), 0.6)]
+    seen = boxes.scaled({"cat": cats, "dog": []}, (1024, 1024))
+    assert [each.score for each in seen["cat"]] == [0.9, 0.6]
+    assert seen["cat"][0].box == pytest.approx((0, 239.5, 239.5, 479))
+    assert seen["dog"] == []
+    (wide,) = boxes.scaled({"cat": cats[1:]}, (512, 1024))["cat"]
     assert wide.box == pytest.approx((0, 0, 480, 240))  # the longer side decides
