@@ -211,10 +211,11 @@ def _sample(u: Array, v: Array, radii: Array) -> Array:
     which = np.arange(len(SHAPES)).reshape(-1, *([1] * u.ndim))
     quarter = 0.25 / radii[..., None]
     columns, rows = ([_cells(along + step) for step in (-quarter, quarter)] for along in (u, v))
-    total = sum(
+    total: Any = sum(
         _framed()[which, row[..., :, None], column[..., None, :]] for column in columns for row in rows
     )
-    return total / 4
+    coverage: Array = total / 4
+    return coverage
 
 
 def _score(overlap: float, margin: float, edge_width: float, color_fit: float, radius: float) -> float:

@@ -114,7 +114,9 @@ def timed_seconds(results: Path, settings: Mapping[str, Any], machine: Mapping[s
     path = results / settings["model"] / "timing.csv"
     if not path.exists():
         return None
-    wanted = {name: settings[name] for name in ("model", "method", "preset", "steps", "batch")} | machine
+    wanted = {name: settings[name] for name in ("model", "method", "preset", "steps", "batch")} | dict(
+        machine
+    )
     wanted |= {
         "rewards": weighted(settings["rewards"]),
         "memory": "tiling" if settings["tiling"] else "ample",
