@@ -39,6 +39,8 @@ class LoraFinetune(Method):
         if not hasattr(self, "_adapter"):
             folder = self.settings.folder(type(generator), self.name)
             self._adapter = load_adapter(generator.denoiser, folder)
+            if self.settings.merge:
+                self._adapter.merge()
         return self._adapter.size
 
     @torch.no_grad()

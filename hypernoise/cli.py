@@ -193,14 +193,20 @@ def time_methods(
     model: Model = "shapes",
     method: Methods = None,
     benchmark: Annotated[str, typer.Option(help="Benchmark whose prompts are drawn.")] = "geneval",
-    batches: Annotated[str, typer.Option(help="Samples that are worked on together, such as 1,40.")] = "1,40",
+    batches: Annotated[
+        str,
+        typer.Option(
+            help="Samples that are worked on together, such as 1,40; `best` finds the number by doubling from 1."
+        ),
+    ] = "1,40",
     rounds: Annotated[
         int, typer.Option(min=1, help="Interleaved rounds, after one that does not count.")
     ] = 7,
     ablate: Annotated[
         bool,
         typer.Option(
-            "--ablate", help="Time the structure of published loops too: one by one, text always read."
+            "--ablate",
+            help="Time the same with every optimization switched off, and with the structure of published loops.",
         ),
     ] = False,
     steps: Steps = None,
@@ -212,16 +218,15 @@ def time_methods(
 ) -> None:
     """Time methods against each other: seconds an image and multiples of base, spread, NFE and peak memory.
 
-    Text encoding, the method and decoding are on the clock; loading, judging and storing are not.
+    Text encoding, the method and decoding are on the clock; loading, judging and storing are not. `hn table` takes
+    these times for runs of the same settings on the same machine.
     """
     from hypernoise.experiments.timing import run_times  # noqa: PLC0415
-    from hypernoise.settings import whole_numbers  # noqa: PLC0415
 
-    sizes = whole_numbers(batches, "--batches", "1,40")
     request = _request(
-        benchmark, model, method, "4", None, steps, None, reward, change, max(sizes), device, memory
+        benchmark, model, method, "4", None, steps, None, reward, change, None, device, memory
     )
-    run_times(request, sizes, rounds, results, ablate=ablate)
+    run_times(request, batches, rounds, results, ablation=ablate)
 
 
 @app.command(epilog="Example: `hn reproduce table8 --model shapes`")

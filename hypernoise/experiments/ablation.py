@@ -1,63 +1,291 @@
-"""The structure of published loops, to time ours against: one sample at a time, its text read again at every call."""
+"""What each optimization gains: the same work with it and without it, beside each other in interleaved rounds."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
+from hypernoise.experiments.environment import Clock
+from hypernoise.experiments.runner import Job, Workbench
+from hypernoise.experiments.store import RunStore
+from hypernoise.generators.protocol import Encoded
+from hypernoise.pixels import to_pixels
+from hypernoise.progress import training_progress
 from hypernoise.rewards.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import torch
 
-    from hypernoise.generators.protocol import Encoded, Generator, StepNoise
-    from hypernoise.methods import Batch, Method, Outcome
+    from hypernoise.experiments.bench import Plan
+    from hypernoise.experiments.benchmark import Prompt
+    from hypernoise.generators.protocol import Generator, StepNoise
+    from hypernoise.methods import Method, Outcome, Sample
     from hypernoise.rewards.ensemble import Texts
+
+SINGLY = 4
+"""Samples that are taken one after another where nothing is done in batches."""
+
+ADAPTED = ("hypernoise", "lora-finetune")
+ITERATED = ("best-of-n", "reno")
+
+
+class Unread(Encoded):
+    """Prompts that are encoded when first asked for."""
+
+    def __init__(self, source: Generator, prompts: Sequence[str]) -> None:
+        object.__setattr__(self, "source", source)
+        object.__setattr__(self, "prompts", list(prompts))
+
+    source: Generator
+    prompts: list[str]
+
+    @cached_property
+    def tensors(self) -> Any:
+        """As the generator encodes them."""
+        return self.source.encode(self.prompts).tensors
+
+    def take(self, indices: Sequence[int]) -> Encoded:
+        """Some of the prompts, which may repeat, unread too."""
+        return Unread(self.source, [self.prompts[index] for index in indices])
 
 
 class RereadingGenerator:
-    """A generator that encodes its prompts at every call."""
+    """A generator that encodes its prompts, each as often as it occurs, at every call."""
 
-    def __init__(self, generator: Generator, prompts: Sequence[str]) -> None:
-        self._generator, self._prompts = generator, prompts
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._generator, name)
 
+    def encode(self, prompts: Sequence[str]) -> Encoded:
+        """Nothing yet."""
+        return Unread(self._generator, prompts)
+
     def generate(
-        self, x0: torch.Tensor, _: Encoded, steps: int = 1, step_noise: StepNoise | None = None
+        self, x0: torch.Tensor, condition: Encoded, steps: int = 1, step_noise: StepNoise | None = None
     ) -> torch.Tensor:
         """As the generator's, the prompts read first."""
-        return self._generator.generate(x0, self._generator.encode(self._prompts), steps, step_noise)
+        if isinstance(condition, Unread):
+            condition = self._generator.encode(condition.prompts)
+        return self._generator.generate(x0, condition, steps, step_noise)
 
 
 class RereadingEnsemble(Ensemble):
-    """An ensemble that encodes its prompts at every call, and reads every value back from the device."""
+    """An ensemble that encodes its prompts, each as often as it occurs, at every call."""
 
-    def __init__(self, ensemble: Ensemble, prompts: Sequence[str]) -> None:
-        super().__init__([(reward, ensemble.weights[name]) for name, reward in ensemble.rewards.items()])
-        self._prompts = prompts
+    def encode(self, prompts: Sequence[str]) -> Texts:
+        """Nothing yet."""
+        return {name: Unread(reward, prompts) for name, reward in self.rewards.items()}  # type: ignore[arg-type]
 
     def parts(self, images: torch.Tensor, texts: Texts) -> dict[str, torch.Tensor]:
         """As the ensemble's, the prompts read first."""
-        del texts
-        found = super().parts(images, self.encode(self._prompts))
-        for part in found.values():
-            part.tolist()
-        return found
+        prompts = {name: text.prompts for name, text in texts.items() if isinstance(text, Unread)}
+        return super().parts(images, {name: self.rewards[name].encode(prompts[name]) for name in texts})
 
 
-def as_published(method: Method, batches: Sequence[Batch], prompts: Sequence[str]) -> list[Outcome]:
-    """The method on batches of one sample each, which are for these prompts."""
+def _reading_back(kind: type[Ensemble]) -> type[Ensemble]:
+    """Ensembles of a kind that read every value back from the device."""
+
+    class ReadingBack(kind):  # type: ignore[misc, valid-type]
+        def parts(self, images: torch.Tensor, texts: Texts) -> dict[str, torch.Tensor]:
+            found: dict[str, torch.Tensor] = super().parts(images, texts)
+            for part in found.values():
+                part.tolist()
+            return found
+
+    return ReadingBack
+
+
+def _members(ensemble: Ensemble) -> list[tuple[Any, float]]:
+    return [(reward, ensemble.weights[name]) for name, reward in ensemble.rewards.items()]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A method, the models, and the samples that are worked on together; with the run that they belong to."""
+
+    plan: Plan
+    bench: Workbench
+    prompts: Sequence[Prompt]
+    samples: Sequence[Sample]
+    results: Path
+
+    @property
+    def name(self) -> str:
+        """The method's."""
+        return self.plan.settings.method
+
+    def make(self, method: Method | None = None) -> Outcome:
+        """Images of all samples, by the method or another."""
+        by_index = {prompt.index: prompt for prompt in self.prompts}
+        batch = self.bench.batch(self.samples, by_index, self.plan.settings.steps)
+        return (method or self.plan.method)(batch)
+
+    def changed(self, **models: Any) -> Setting:
+        """The same with another generator or reward."""
+        bench = copy.copy(self.bench)
+        vars(bench).update(models)
+        return replace(self, bench=bench)
+
+    def _adapted(self, *, merge: bool) -> Method:
+        settings: Any = self.plan.method.settings  # type: ignore[attr-defined]
+        method: Method = type(self.plan.method)(replace(settings, merge=merge))
+        method.attach(self.bench.generator)
+        return method
+
+    @cached_property
+    def merged(self) -> Method:
+        """The method with its adapter merged."""
+        return self._adapted(merge=True)
+
+    @cached_property
+    def unmerged(self) -> Method:
+        """The method with its adapter beside the generator's weights."""
+        return self._adapted(merge=False)
+
+    @cached_property
+    def judged(self) -> tuple[list[np.ndarray], list[Prompt]]:
+        """The samples' images and prompts."""
+        by_index = {prompt.index: prompt for prompt in self.prompts}
+        return list(to_pixels(self.make().images)), [by_index[sample.prompt_index] for sample in self.samples]
+
+
+Work = Callable[[Setting], int]
+"""Does something once; returns for how many images."""
+
+
+def _as_it_is(setting: Setting) -> int:
+    setting.make()
+    return len(setting.samples)
+
+
+def rereading(setting: Setting) -> Setting:
+    """With the text of generator and rewards read at every call."""
+    return setting.changed(
+        generator=RereadingGenerator(setting.bench.generator),
+        reward=RereadingEnsemble(_members(setting.bench.reward)),
+    )
+
+
+def reads_back(setting: Setting) -> Setting:
+    """With every reward read back from the device at every call."""
+    reward = setting.bench.reward
+    return setting.changed(reward=_reading_back(type(reward))(_members(reward)))
+
+
+def _singly(setting: Setting) -> int:
+    singly = setting.samples[:SINGLY]
+    for sample in singly:
+        replace(setting, samples=[sample]).make()
+    return len(singly)
+
+
+def _with(method: Callable[[Setting], Method]) -> Work:
+    def work(setting: Setting) -> int:
+        setting.make(method(setting))
+        return len(setting.samples)
+
+    return work
+
+
+def _stored(setting: Setting, *, overlapped: bool) -> int:
+    """A run of four pieces, stored on the disk of the results."""
+    setting.results.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=setting.results) as folder:
+        plan = setting.plan
+        prompts = setting.prompts[: plan.settings.batch]  # with four seeds each
+        job = Job(plan.settings, prompts, setting.bench, plan.method, RunStore(Path(folder)))
+        job.store.write_manifest(job.manifest())
+        for todo in [job.planned] if overlapped else [[piece] for piece in job.planned]:
+            for _ in job.work(todo):
+                pass
+        return sum(len(piece.samples) for piece in job.planned)
+
+
+def _judged_singly(setting: Setting) -> int:
+    for image, prompt in zip(*setting.judged, strict=True):
+        setting.bench.judge([image], [prompt])
+    return len(setting.samples)
+
+
+def _judged_together(setting: Setting) -> int:
+    setting.bench.judge(*setting.judged)
+    return len(setting.samples)
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Something that saves time, and the same work without it; it applies to some methods, or to all."""
+
+    name: str
+    off: Work
+    on: Work = _as_it_is
+    methods: tuple[str, ...] = ()
+
+
+OPTIMIZATIONS = (
+    Optimization("prompts read once", lambda setting: _as_it_is(rereading(setting))),
+    Optimization("batching", _singly),
+    Optimization("values not read back", lambda setting: _as_it_is(reads_back(setting)), methods=ITERATED),
+    Optimization("all of these (published structure)", lambda s: _singly(reads_back(rereading(s)))),
+    Optimization("merged adapter", _with(lambda s: s.unmerged), _with(lambda s: s.merged), methods=ADAPTED),
+    Optimization("judging in batches", _judged_singly, _judged_together, methods=("base",)),
+    Optimization(
+        "storing overlapped, whole bench",
+        lambda setting: _stored(setting, overlapped=False),
+        lambda setting: _stored(setting, overlapped=True),
+        methods=("base",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Ablated:
+    """One optimization of one method: seconds an image without it and with it, in every round."""
+
+    optimization: str
+    method: str
+    off: tuple[float, ...]
+    on: tuple[float, ...]
+
+
+def _seconds(work: Work, setting: Setting) -> float:
+    with Clock(setting.bench.device) as clock:
+        images = work(setting)
+    return clock.seconds / images
+
+
+def ablate(settings: Sequence[Setting], rounds: int) -> list[Ablated]:
+    """Every optimization of every method in rounds, after one that does not count; methods must be attached."""
+    pairs = [
+        (optimization, setting)
+        for optimization in OPTIMIZATIONS
+        for setting in settings
+        if not optimization.methods or setting.name in optimization.methods
+    ]
+    off: list[list[float]] = [[] for _ in pairs]
+    on: list[list[float]] = [[] for _ in pairs]
+    with training_progress() as progress:
+        task = progress.add_task("ablation", total=(rounds + 1) * len(pairs), logs="")
+        for _ in range(rounds + 1):
+            usual: dict[tuple[Work, str], float] = {}  # one time a round, however many are compared with it
+            for number, (optimization, setting) in enumerate(pairs):
+                key = optimization.on, setting.name
+                if key not in usual:
+                    usual[key] = _seconds(optimization.on, setting)
+                on[number].append(usual[key])
+                off[number].append(_seconds(optimization.off, setting))
+                progress.update(task, advance=1, logs=f"{setting.name} without {optimization.name}")
     return [
-        method(
-            replace(
-                batch,
-                generator=cast("Generator", RereadingGenerator(batch.generator, [prompt])),
-                reward=RereadingEnsemble(batch.reward, [prompt]),
-            )
-        )
-        for batch, prompt in zip(batches, prompts, strict=True)
+        Ablated(optimization.name, setting.name, tuple(without[1:]), tuple(with_it[1:]))
+        for (optimization, setting), without, with_it in zip(pairs, off, on, strict=True)
     ]

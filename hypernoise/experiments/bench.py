@@ -27,8 +27,9 @@ from hypernoise.experiments.workers import crew
 from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
 from hypernoise.registry import find, nearest, package
 from hypernoise.settings import as_dict, overridden
-from hypernoise.tables.from_runs import CHANGED, StoredRun, comparable, stored_runs
+from hypernoise.tables.from_runs import StoredRun, comparable, stored_runs
 from hypernoise.tables.publish import publish
+from hypernoise.tables.render import CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +66,10 @@ class Plan:
 
     settings: RunSettings
     method: Method
+
+    def at_batch(self, batch: int) -> Plan:
+        """The same with other numbers of samples worked on together."""
+        return replace(self, settings=replace(self.settings, batch=batch))
 
 
 def find_benchmark(name: str, suite: str) -> Benchmark:

@@ -1,10 +1,10 @@
-"""A run from its plan to its records: generate, judge, store, piece by piece."""
+"""A run from its plan to its records: generate and judge piece by piece, storing one while the next is made."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.environment import Clock, machine
+from hypernoise.experiments.one_behind import one_behind
 from hypernoise.experiments.plan import pieces
 from hypernoise.generators.protocol import AMPLE
 from hypernoise.methods import Batch
@@ -94,10 +95,14 @@ class _Made:
 def _reward_values(bench: Workbench, batch: Batch, pixels: np.ndarray) -> list[dict[str, float | None]]:
     """Every reward's value for every stored image, unweighted; None where it is not finite."""
     images = to_images(pixels).to(bench.device)
-    parts = {name: part.tolist() for name, part in bench.reward.parts(images, batch.texts).items()}
+    parts = bench.reward.parts(images, batch.texts)
+    values = torch.stack([part.float() for part in parts.values()], dim=1).tolist()
     return [
-        {name: round(values[row], 6) if np.isfinite(values[row]) else None for name, values in parts.items()}
-        for row in range(len(pixels))
+        {
+            name: round(value, 6) if np.isfinite(value) else None
+            for name, value in zip(parts, row, strict=True)
+        }
+        for row in values
     ]
 
 
@@ -174,6 +179,11 @@ class Job:
         """All pieces of the run, each in the place of its number."""
         return pieces(self.prompts, self.settings, whole_prompts=self.bench.benchmark.whole_prompts)
 
+    @cached_property
+    def by_index(self) -> dict[int, Prompt]:
+        """The prompts by their place in the suite."""
+        return {prompt.index: prompt for prompt in self.prompts}
+
     def manifest(self) -> dict[str, Any]:
         """What the run is, if it begins here and now."""
         return {
@@ -185,7 +195,7 @@ class Job:
         }
 
     def work(self, todo: Sequence[Piece]) -> Iterator[Piece]:
-        """Do pieces, and give each back when it is stored.
+        """Do pieces, and give each back when it is stored, which takes place while the next is made.
 
         Raises:
             HnError: if the run was begun on another machine, or something cannot be written.
@@ -193,10 +203,8 @@ class Job:
         if todo:
             _check_machine(self.bench, self.store)
             self.method.attach(self.bench.generator)
-        by_index = {prompt.index: prompt for prompt in self.prompts}
-        for piece in todo:
-            _do_piece(piece, self, by_index)
-            yield piece
+        made = (_make_piece(piece, self) for piece in todo)
+        yield from one_behind(made, partial(_store_piece, job=self))
 
 
 class Hands(Protocol):
@@ -211,9 +219,18 @@ class Hands(Protocol):
         ...
 
 
-def _do_piece(piece: Piece, job: Job, prompts: Mapping[int, Prompt]) -> None:
-    """Make a piece's images, `batch` at once, judge them all together, and store them."""
-    settings, bench = job.settings, job.bench
+@dataclass(frozen=True)
+class _MadePiece:
+    """A piece's batches, and the judge's word on each of their images."""
+
+    piece: Piece
+    batches: Sequence[_Made]
+    verdicts: Sequence[Judged]
+
+
+def _make_piece(piece: Piece, job: Job) -> _MadePiece:
+    """Make a piece's images, `batch` at once, and judge them all together."""
+    settings, bench, prompts = job.settings, job.bench, job.by_index
     starts = range(0, len(piece.samples), settings.batch)
     batches = [piece.samples[start : start + settings.batch] for start in starts]
     made = [
@@ -221,13 +238,20 @@ def _do_piece(piece: Piece, job: Job, prompts: Mapping[int, Prompt]) -> None:
         for samples in batches
         for part in _made_in_parts(samples, job.method, bench, prompts, settings.steps)
     ]
-    verdicts = iter(_judged(bench, made, [prompts[sample.prompt_index] for sample in piece.samples]))
+    return _MadePiece(
+        piece, made, _judged(bench, made, [prompts[sample.prompt_index] for sample in piece.samples])
+    )
+
+
+def _store_piece(made: _MadePiece, job: Job) -> Piece:
+    """Write a piece's images, and when they are durable its records."""
+    verdicts = iter(made.verdicts)
     records, costs = [], []
-    for part in made:
+    for part in made.batches:
         for sample, image, rewards, facts in zip(
             part.samples, part.pixels, part.rewards, part.facts, strict=True
         ):
-            prompt = prompts[sample.prompt_index]
+            prompt = job.by_index[sample.prompt_index]
             digest = job.store.write_image(sample.prompt_index, sample.seed, image)
             key = {"prompt_index": sample.prompt_index, "seed": sample.seed}
             cost = {"seconds": part.seconds, "llm_seconds": facts.pop("llm_seconds"), "workers": job.workers}
@@ -238,7 +262,8 @@ def _do_piece(piece: Piece, job: Job, prompts: Mapping[int, Prompt]) -> None:
                 | asdict(next(verdicts))
             )
             costs.append(key | cost | {"peak_memory_mb": part.megabytes, "batch": len(part.samples)})
-    job.store.write_piece(piece.number, records, costs)
+    job.store.write_piece(made.piece.number, records, costs)
+    return made.piece
 
 
 def execute(job: Job, advance: Callable[[int], None], hands: Hands | None = None) -> None:

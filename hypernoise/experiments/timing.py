@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
+import torch
 from rich.console import Console
 
 from hypernoise.errors import HnError
-from hypernoise.experiments.ablation import as_published
+from hypernoise.experiments.ablation import Setting, ablate
 from hypernoise.experiments.bench import Plan, Request, plan
 from hypernoise.experiments.environment import Clock, machine, pick_device
 from hypernoise.experiments.plan import all_samples
 from hypernoise.experiments.runner import Workbench
 from hypernoise.progress import training_progress
-from hypernoise.tables.times import Times, publish_times
+from hypernoise.settings import whole_numbers
+from hypernoise.tables.ablation import publish_ablation
+from hypernoise.tables.timing import Timing, publish_timing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from hypernoise.experiments.benchmark import Prompt
     from hypernoise.methods import Sample
 
+BEST = "best"
+"""Stands for the best batch size among those that are given."""
 
-SINGLY = 4
-"""Samples that a round of the published structure takes, one after another."""
+GAIN = 0.95
+"""A batch of twice the size is better if an image takes at most this share of its time."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """One method at one batch size: seconds an image in every round, calls of the denoiser, peak memory in MB.
-
-    `published` is for the structure of published loops, see `ablation.py`.
-    """
+    """One method at one batch size: seconds an image in every round, calls of the denoiser, peak memory in MB."""
 
     method: str
     preset: str
@@ -41,7 +44,6 @@ class Timed:
     seconds: tuple[float, ...]
     nfe: float
     megabytes: float | None
-    published: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,6 @@ class Cell:
 
     plan: Plan
     batch: int
-    published: bool = False
 
 
 class Stopwatch:
@@ -62,39 +63,65 @@ class Stopwatch:
         self.bench, self.samples, self.steps = bench, samples, steps
         self.prompts = {prompt.index: prompt for prompt in prompts}
 
-    def _make(self, cell: Cell) -> tuple[int, float]:
-        """Make images; returns how many, and the NFE of one."""
-        method = cell.plan.method
-        if not cell.published:
-            outcome = method(self.bench.batch(self.samples[: cell.batch], self.prompts, self.steps))
-            return cell.batch, outcome.nfe
-        singly = self.samples[:SINGLY]
-        batches = [self.bench.batch([sample], self.prompts, self.steps) for sample in singly]
-        texts = [self.prompts[sample.prompt_index].text for sample in singly]
-        return len(singly), as_published(method, batches, texts)[0].nfe
-
     def __call__(self, cell: Cell) -> tuple[float, float, float | None]:
         """Seconds an image, NFE and peak memory."""
         with Clock(self.bench.device) as clock:
-            images, nfe = self._make(cell)
-        return clock.seconds / images, nfe, clock.megabytes
+            batch = self.bench.batch(self.samples[: cell.batch], self.prompts, self.steps)
+            outcome = cell.plan.method(batch)
+        return clock.seconds / cell.batch, outcome.nfe, clock.megabytes
+
+    def _fits(self, cell: Cell) -> float | None:
+        """The faster of two times, or None where memory is out."""
+        try:
+            return min(self(cell)[0] for _ in range(2))
+        except torch.OutOfMemoryError:
+            return None
+
+    def best_batch(self, plan: Plan) -> int:
+        """The last batch size, doubled from 1, that took an image clearly less time than the one before.
+
+        Raises:
+            HnError: if not even one image fits in memory.
+        """
+        best, fastest = 0, float("inf")
+        for size in takewhile(lambda size: size <= len(self.samples), _doubled()):
+            seconds = self._fits(Cell(plan, size))
+            if seconds is None or seconds > GAIN * fastest:
+                break
+            best, fastest = size, seconds
+        if not best:
+            raise HnError(
+                f"One image by {plan.settings.method} does not fit in the memory of {self.bench.device}."
+            )
+        return best
 
 
-def measure(cells: Sequence[Cell], bench: Workbench, prompts: Sequence[Prompt], rounds: int) -> list[Timed]:
+def _doubled() -> Iterator[int]:
+    size = 1
+    while True:
+        yield size
+        size *= 2
+
+
+def read_batches(text: str) -> tuple[list[int], bool]:
+    """Batch sizes such as "1,40", and whether `best`, as in "1,best", is among them.
+
+    Raises:
+        HnError: if it is neither.
+    """
+    words = [word.strip() for word in text.split(",")]
+    numbers = [word for word in words if word != BEST]
+    if not numbers:
+        return [], True
+    return whole_numbers(",".join(numbers), "--batches", "1,40 or 1,best"), len(numbers) < len(words)
+
+
+def measure(cells: Sequence[Cell], watch: Stopwatch, rounds: int) -> list[Timed]:
     """Every cell in rounds A B C A B C, after one round that does not count.
 
     Raises:
         HnError: if there are fewer samples than a batch takes.
     """
-    settings, largest = cells[0].plan.settings, max(cell.batch for cell in cells)
-    samples = all_samples(prompts, settings)
-    if len(samples) < largest:
-        raise HnError(
-            f"There are {len(samples)} samples but a batch of {largest}: ask for at most {len(samples)}."
-        )
-    for cell in cells:
-        cell.plan.method.attach(bench.generator)
-    watch = Stopwatch(bench, prompts, samples, settings.steps)
     seen: list[list[tuple[float, float, float | None]]] = [[] for _ in cells]
     with training_progress() as progress:
         task = progress.add_task("timing", total=(rounds + 1) * len(cells), logs="")
@@ -114,26 +141,53 @@ def _timed(cell: Cell, found: Sequence[tuple[float, float, float | None]]) -> Ti
         seconds=tuple(seconds for seconds, _, _ in found),
         nfe=found[0][1],
         megabytes=max(peaks) if peaks else None,
-        published=cell.published,
     )
 
 
-def run_times(request: Request, sizes: Sequence[int], rounds: int, results: Path, *, ablate: bool) -> None:
-    """`hn time`: measure, print, and write `times.csv` and `times.md` below `results/<model>/`.
+def _sizes(batches: str, plans: Sequence[Plan], watch: Stopwatch, console: Console) -> list[int]:
+    """The batch sizes asked for; the best one is the smallest of the methods' best ones, so that it suits all."""
+    sizes, best = read_batches(batches)
+    if best:
+        found = {plan.settings.method: watch.best_batch(plan) for plan in plans}
+        each = ", ".join(f"{method} {size}" for method, size in found.items())
+        console.print(f"Best batch: {min(found.values())} ({each})", highlight=False)
+        sizes = sorted({*sizes, min(found.values())})
+    return sizes
 
-    With `ablate`, every method is timed in the structure of published loops too.
+
+def run_times(request: Request, batches: str, rounds: int, results: Path, *, ablation: bool) -> None:
+    """`hn time`: measure, print, and write `timing.csv` and `timing.md` below `results/<model>/`.
+
+    With `ablation`, what every optimization gains at the largest batch too, as `ablation.csv`.
 
     Raises:
         HnError: for the first thing that cannot be done, before anything is computed or written.
     """
-    device = pick_device(request.device)
+    device, console = pick_device(request.device), Console()
+    numbers, _ = read_batches(batches)
     plans, prompts, benchmark = plan(request, device)
     first = plans[0].settings
     if first.method != "base":
         raise HnError("The first method must be base: the others' times are given as multiples of its time.")
+    samples, largest = all_samples(prompts, first), max(numbers, default=1)
+    if len(samples) < largest:
+        raise HnError(
+            f"There are {len(samples)} samples but a batch of {largest}: ask for at most {len(samples)}."
+        )
     bench = Workbench(request.model, first.rewards, benchmark, first.suite, device, request.memory)
-    cells = [Cell(each, size) for size in sizes for each in plans]
-    cells += [Cell(each, 1, published=True) for each in plans if ablate]
-    timed = measure(cells, bench, prompts, rounds)
+    for each in plans:
+        each.method.attach(bench.generator)
+    watch = Stopwatch(bench, prompts, samples, first.steps)
+    sizes = _sizes(batches, plans, watch, console)
+    timed = measure([Cell(each, size) for size in sizes for each in plans], watch, rounds)
     facts = machine(device) | {"memory": ", ".join(request.memory.words) or "ample"}
-    publish_times(Times(request.model, first.steps, timed, facts), results, Console())
+    timing = Timing(request.model, first.steps, first.rewards, timed, facts)
+    publish_timing(timing, results, console)
+    if ablation:
+        largest = max(sizes)
+        settings = [
+            Setting(each.at_batch(largest), bench, prompts, samples[:largest], results) for each in plans
+        ]
+        publish_ablation(
+            ablate(settings, rounds), request.model, f"Batch {largest}. {timing.where}", results, console
+        )

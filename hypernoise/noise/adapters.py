@@ -1,7 +1,7 @@
 """LoRA adapters on a generator's denoiser (peft): attached, switched, saved and loaded.
 
-One copy of the base weights serves the frozen generator and every adapter. An adapter is off but inside
-`active()`, and with all adapters off the denoiser is bit for bit the untouched one.
+One copy of the base weights serves the frozen generator and every adapter that is not merged. An adapter is off but
+inside `active()`, and with all adapters off the denoiser is bit for bit the untouched one.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from torch import nn
 
 from hypernoise.errors import HnError
 from hypernoise.files import write_atomically
-from hypernoise.noise.dense_depthwise import branch
+from hypernoise.noise.dense_depthwise import DenseBranchConv2d, branch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
@@ -60,6 +60,15 @@ def adapted_layers(denoiser: nn.Module, *, dense_depthwise: bool) -> list[str]:
     return names
 
 
+@dataclass(frozen=True)
+class _MergedWeight:
+    """A layer's weight: its own values, and these with an adapter's branch added."""
+
+    parameter: nn.Parameter
+    own: torch.Tensor
+    merged: torch.Tensor
+
+
 class Adapter:
     """One set of LoRA weights: A drawn from N(0, 1/rank²), B zero; frozen, and off unless `active`."""
 
@@ -86,7 +95,8 @@ class Adapter:
             for name, layer in self.layers.items()
             for half in ("A", "B")
         }
-        self._every_layer = [module for module in denoiser.modules() if isinstance(module, LoraLayer)]
+        self._branches = list(self.layers.values())
+        self._merged: list[_MergedWeight] = []
         denoiser.requires_grad_(requires_grad=False)
         self._switch(on=False)
 
@@ -96,11 +106,13 @@ class Adapter:
         return sum(parameter.numel() for parameter in self.parameters.values())
 
     def _switch(self, *, on: bool) -> None:
-        """Switch all layers. peft's switch also decides what is trained, which is not its business here."""
+        """Switch its layers. peft's switch also decides what is trained, which is not its business here."""
         trained = [(parameter, parameter.requires_grad) for parameter in self.parameters.values()]
-        for layer in self._every_layer:
+        for layer in self._branches:
             layer.enable_adapters(on)
             layer.set_adapter([self.name], inference_mode=True)
+        for weight in self._merged:
+            weight.parameter.data = weight.merged if on else weight.own
         for parameter, requires_grad in trained:
             parameter.requires_grad_(requires_grad)
 
@@ -112,6 +124,21 @@ class Adapter:
             yield
         finally:
             self._switch(on=False)
+
+    def merge(self, *, but: Collection[str] = ()) -> None:
+        """For inference: add branches to copies of their layers' weights, which take these weights' place while active.
+
+        An image takes fewer products, and the copies as much memory as the weights. Kept as branches are the layers
+        named in `but`, and those of depthwise convolutions, which are dense: merged they would be larger and slower.
+        """
+        kept = {
+            name for name, layer in self.layers.items() if name in but or isinstance(layer, DenseBranchConv2d)
+        }
+        for name in self.layers.keys() - kept:
+            parameter = self.layers[name].get_base_layer().weight
+            delta = self.layers[name].get_delta_weight(self.name)
+            self._merged.append(_MergedWeight(parameter, parameter.data, (parameter + delta).detach()))
+        self._branches = [self.layers[name] for name in sorted(kept)]
 
     def trainable(self) -> list[nn.Parameter]:
         """The weights, from now on with gradients."""

@@ -58,6 +58,10 @@ class NoiseHypernetwork:
             raise HnError(f"The adapter {folder} would change no noise: its last layer's weights are zero.")
         return network
 
+    def merge(self) -> None:
+        """Merge the adapter, see `Adapter.merge`, but for the last layer, which has no weights to add its branch to."""
+        self.adapter.merge(but=[self.generator.last_layer])
+
     def __call__(self, x0: torch.Tensor, condition: Encoded) -> torch.Tensor:
         """The predicted delta [B, *latent_shape] for initial noise x0 ~ N(0, I) of that shape."""
         with self.adapter.active():

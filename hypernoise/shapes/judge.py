@@ -177,8 +177,8 @@ def _overlaps(mask: Array) -> tuple[Array, Array]:
     rows = np.flatnonzero(mask.sum(1))
     columns = np.flatnonzero(mask.sum(0))
     window = np.s_[max(0, rows[0] - 2) : rows[-1] + 3, max(0, columns[0] - 2) : columns[-1] + 3]
-    u = (xs[window] - origins[..., 0, None, None]) / radii[..., None, None]
-    v = (ys[window] - origins[..., 1, None, None]) / radii[..., None, None]
+    u = (xs[0, window[1]] - origins[..., 0, None]) / radii[..., None]
+    v = (ys[window[0], 0] - origins[..., 1, None]) / radii[..., None]
     drawn = _sample(u, v, radii)
     seen, drawn = _crisp(mask[window]), _crisp(drawn)
     union = np.maximum(drawn, seen).sum((-2, -1))
@@ -189,21 +189,33 @@ def _overlaps(mask: Array) -> tuple[Array, Array]:
     )[:, 0]
 
 
+@cache
+def _framed() -> Array:
+    """The templates with an empty cell on every side, where all that lies outside of them is found."""
+    return np.pad(_templates(), ((0, 0), (1, 1), (1, 1)))
+
+
+def _cells(along: Array) -> Array:
+    """The framed templates' cells for positions, in radii, along one of their sides."""
+    cells: Array = (
+        np.floor((along + _TEMPLATE_SPAN) * (_TEMPLATE_SIDE / (2 * _TEMPLATE_SPAN))).astype(int) + 1
+    )
+    return cells.clip(0, _TEMPLATE_SIDE + 1)
+
+
 def _sample(u: Array, v: Array, radii: Array) -> Array:
-    """Coverage of pixels by templates: the mean of four points in each pixel, nearest template cell."""
-    scale = _TEMPLATE_SIDE / (2 * _TEMPLATE_SPAN)
-    templates = _templates()
-    which = np.arange(len(SHAPES)).reshape(-1, *([1] * (u.ndim - 1)))
-    quarter = 0.25 / radii[..., None, None]
-    total = np.zeros(u.shape, dtype=np.float32)
-    for du in (-quarter, quarter):
-        for dv in (-quarter, quarter):
-            column = np.floor((u + du + _TEMPLATE_SPAN) * scale).astype(int)
-            row = np.floor((v + dv + _TEMPLATE_SPAN) * scale).astype(int)
-            inside = (column >= 0) & (row >= 0) & (column < _TEMPLATE_SIDE) & (row < _TEMPLATE_SIDE)
-            picked = templates[which, row.clip(0, _TEMPLATE_SIDE - 1), column.clip(0, _TEMPLATE_SIDE - 1)]
-            total += np.where(inside, picked, 0.0)
-    return total / 4
+    """Coverage [shapes, ..., H, W] by templates of pixels in columns u [shapes, ..., W] and rows v [shapes, ..., H].
+
+    It is the mean of four points in each pixel, nearest template cell.
+    """
+    which = np.arange(len(SHAPES)).reshape(-1, *([1] * u.ndim))
+    quarter = 0.25 / radii[..., None]
+    columns, rows = ([_cells(along + step) for step in (-quarter, quarter)] for along in (u, v))
+    total: Any = sum(
+        _framed()[which, row[..., :, None], column[..., None, :]] for column in columns for row in rows
+    )
+    coverage: Array = total / 4
+    return coverage
 
 
 def _score(overlap: float, margin: float, edge_width: float, color_fit: float, radius: float) -> float:

@@ -14,7 +14,9 @@ from hypernoise.experiments import statistics
 from hypernoise.experiments.benchmark import Prompt
 from hypernoise.experiments.store import RunStore
 from hypernoise.registry import find
+from hypernoise.tables.render import CHANGED
 from hypernoise.tables.table1 import Estimate, Row
+from hypernoise.tables.timing import timed_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from hypernoise.experiments.benchmark import Benchmark
 
 OF_THE_METHOD = ("method", "preset", "method_settings")
-CHANGED = ", changed"
-"""Ends the name of a preset of which the user changed a setting."""
 
 METHOD_ORDER = ("base", "hypernoise", "lora-finetune", "prompt-optimization", "best-of-n", "reno")
 
@@ -84,6 +84,17 @@ class StoredRun:
     def scores(self) -> statistics.Scores:
         """The judge's scores, as the benchmark forms its overall score."""
         return self.benchmark.scores(self.records)
+
+    @cached_property
+    def timed(self) -> float | None:
+        """Seconds an image as `hn time` measured them for its settings on its machine, if it did."""
+        return timed_seconds(self.store.folder.parents[1], self.settings, self.manifest["machine"])
+
+    @property
+    def seconds(self) -> float:
+        """Seconds an image: those of `hn time`, or else the median over its own samples."""
+        own = (cost["seconds"] for cost in self.store.costs())
+        return float(np.median(list(own))) if self.timed is None else self.timed
 
     @property
     def failures(self) -> int:
@@ -205,7 +216,7 @@ def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
         method=run.settings["method"],
         steps=run.settings["steps"],
         params_b=run.manifest["parameters"] / 1e9,
-        seconds=float(np.median([cost["seconds"] for cost in run.store.costs()])),
+        seconds=run.seconds,
         nfe=float(np.mean([record["nfe"] for record in run.records])),
         mean=known(statistics.bootstrap_interval(run.scores).overall),
         delta=delta,
@@ -239,6 +250,17 @@ def _language_model(run: StoredRun) -> list[str]:
     return said
 
 
+def _timed(runs: Sequence[StoredRun]) -> list[str]:
+    """Which times are not the runs' own."""
+    methods = [run.settings["method"] for run in runs if run.timed is not None]
+    if not methods:
+        return []
+    return [
+        f"Times of {', '.join(methods)}: measured by `hn time` in interleaved rounds on the same machine, not while "
+        "the runs were made, when storing goes on beside generating."
+    ]
+
+
 def notes(runs: Sequence[StoredRun]) -> list[str]:
     """What a reader must know to trust the rows: sizes, detectable difference, settings, machine, failures."""
     first = runs[0]
@@ -248,7 +270,8 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
         f"{first.settings['prompts']} prompts × {first.settings['seeds']} seeds, suite {first.settings['suite']}, "
         f"prompt set {first.settings['prompts_sha256'][:8]}.",
         f"Time: median seconds an image at batch {first.settings['batch']}, text encoding and decoding included, "
-        f"loading and storing not; {machine['processor']}, {machine['threads']} threads, {machine['device']}.",
+        f"loading, judging and storing not; {machine['processor']}, {machine['threads']} threads, {machine['device']}.",
+        *_timed(runs),
         *first.benchmark.remarks(first.settings["suite"], first.records),
     ]
     for run in runs:
@@ -266,7 +289,7 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
             said.append(f"{method}: {run.failures} images failed and count as wrong.")
         for reward, count in run.unrewarded.items():
             said.append(f"{method}: {count} images have no finite value of the reward {reward}.")
-        if run.workers > 1:
+        if run.workers > 1 and run.timed is None:
             said.append(f"{method}: its times were taken while up to {run.workers} workers ran at once.")
         said += _language_model(run)
     weights = ", ".join(f"{name} × {weight:g}" for name, weight in first.settings["rewards"].items())

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hypernoise.tables.table1 import Estimate, Row
 
 MISSING = "–"
+CHANGED = ", changed"
+"""Ends the name of a preset of which the user changed a setting."""
 MEASURED = "Measured here"
 EMBEDDED = "Embedded world `shapes` (a laboratory, not the paper's models)"
 PAPER = "Paper (reference, not measured here)"

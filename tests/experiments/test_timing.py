@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 import torch
 
+from baselines.best_of_n import BestOfN, BestOfNSettings
 from baselines.reno import Reno, RenoSettings
-from hypernoise.experiments.ablation import as_published
-from hypernoise.experiments.timing import Timed
-from hypernoise.methods import Sample
-from hypernoise.tables.times import Times
+from hypernoise.experiments.ablation import OPTIMIZATIONS, Setting, reads_back, rereading
+from hypernoise.experiments.bench import plan
+from hypernoise.experiments.runner import Workbench
+from hypernoise.experiments.timing import Cell, Stopwatch, Timed
+from hypernoise.methods import Base, BaseSettings, Sample
+from hypernoise.rewards.ensemble import Ensemble
+from hypernoise.rewards.redness import Redness
+from hypernoise.tables.timing import Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from hypernoise.experiments.runner import Workbench
+    from hypernoise.experiments.bench import Request
+    from hypernoise.generators.protocol import Encoded
+    from hypernoise.methods import Method
 
 METHODS = ["--method", "base", "--method", "hypernoise", "--method", "best-of-n", "--set", "best-of-n.n=3"]
 
@@ -26,7 +34,7 @@ METHODS = ["--method", "base", "--method", "hypernoise", "--method", "best-of-n"
 def test_every_method_is_timed_at_every_batch_size(hn: Callable[..., list[str]], tmp_path: Path) -> None:
     words = ["--batches", "1,2", "--rounds", 2, "--device", "cpu", "--results", tmp_path]
     hn("time", "--model", "shapes", *METHODS, *words)
-    frame = pd.read_csv(tmp_path / "shapes" / "times.csv")
+    frame = pd.read_csv(tmp_path / "shapes" / "timing.csv")
     names = ["base", "hypernoise", "best-of-n"]
     assert frame["method"].tolist() == names * 2
     assert frame["batch"].tolist() == [1] * 3 + [2] * 3
@@ -35,29 +43,104 @@ def test_every_method_is_timed_at_every_batch_size(hn: Callable[..., list[str]],
     assert (frame["seconds"] > 0).all()
     assert (frame["seconds_low"] <= frame["seconds"]).all()
     assert frame.loc[frame["method"] == "base", "times_base"].tolist() == [1.0, 1.0]
-    text = (tmp_path / "shapes" / "times.md").read_text()
-    assert frame["times_published"].isna().all()
+    text = (tmp_path / "shapes" / "timing.md").read_text()
+    assert (frame["rewards"] == "shapes-match=1").all()
+    assert (frame["device"] == "cpu").all()
     assert "a laboratory, not the paper's models" in text
     assert "Machine: system" in text
 
 
-def test_the_published_structure_makes_the_same_images_and_is_timed_beside_ours(
-    hn: Callable[..., list[str]], tmp_path: Path, workbench: Workbench
-) -> None:
-    words = ["--batches", "2", "--rounds", 1, "--ablate", "--device", "cpu", "--results", tmp_path]
+def test_every_optimization_is_switched_off_alone(hn: Callable[..., list[str]], tmp_path: Path) -> None:
+    words = ["--batches", "2", "--rounds", 3, "--ablate", "--device", "cpu", "--results", tmp_path]
     hn("time", "--model", "shapes", *METHODS, *words)
-    frame = pd.read_csv(tmp_path / "shapes" / "times.csv").set_index(["method", "structure"])
-    ours, theirs = (frame.loc[("best-of-n", structure)] for structure in ("ours", "published"))
-    assert ours["times_published"] == pytest.approx(theirs["seconds"] / ours["seconds"], rel=1e-4)
-    assert theirs["times_published"] == 1
-    assert (ours["nfe"], theirs["nfe"]) == (3, 3)
-    prompts = {prompt.index: prompt for prompt in workbench.benchmark.prompts("shapes")[:2]}
-    samples = [Sample(0, 0), Sample(1, 0)]
-    reno = Reno(RenoSettings(iterations=3, learning_rate=0.1))
-    together = reno(workbench.batch(samples, prompts, 1)).images
-    texts = [prompt.text for prompt in prompts.values()]
-    singly = as_published(reno, [workbench.batch([sample], prompts, 1) for sample in samples], texts)
-    torch.testing.assert_close(torch.cat([each.images for each in singly]), together, rtol=1e-3, atol=1e-4)
+    frame = pd.read_csv(tmp_path / "shapes" / "ablation.csv")
+    assert list(frame) == [
+        "optimization",
+        "method",
+        "seconds_off",
+        "seconds_on",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+    ]
+    rows = list(zip(frame["optimization"], frame["method"], strict=True))
+    assert rows == [
+        (optimization.name, method)
+        for optimization in OPTIMIZATIONS
+        for method in ("base", "hypernoise", "best-of-n")
+        if not optimization.methods or method in optimization.methods
+    ]
+    assert (frame["ratio_low"] <= frame["ratio"]).all()
+    assert (frame["ratio"] <= frame["ratio_high"]).all()
+    assert not (tmp_path / "runs").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["shapes"]
+
+
+class Counting(Redness):
+    """A reward that keeps which prompts it was asked to read, call by call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[list[str]] = []
+
+    def encode(self, prompts: Sequence[str]) -> Encoded:
+        self.read.append(list(prompts))
+        return super().encode(prompts)
+
+
+@pytest.mark.parametrize(
+    ("method", "calls"),
+    [
+        (Base(BaseSettings()), 0),
+        (BestOfN(BestOfNSettings(3)), 3),
+        (Reno(RenoSettings(iterations=3, learning_rate=0.1)), 3),
+    ],
+)
+def test_what_is_switched_off_makes_the_same_images(
+    workbench: Workbench, small_request: Request, tmp_path: Path, method: Method, calls: int
+) -> None:
+    (only,), prompts, _ = plan(small_request, torch.device("cpu"))
+    reward = Counting()
+    bench = Workbench("shapes", {"redness": 1.0}, workbench.benchmark, "shapes", torch.device("cpu"))
+    vars(bench).update(generator=workbench.generator, reward=Ensemble([(reward, 1.0)]))
+    samples = [Sample(prompt.index, seed) for prompt in prompts[:2] for seed in (0, 1)]
+    setting = Setting(replace(only, method=method), bench, prompts, samples, tmp_path)
+    images = setting.make().images
+    assert [len(read) for read in reward.read] == [2]
+    reward.read.clear()
+    torch.testing.assert_close(reads_back(rereading(setting)).make().images, images, rtol=1e-4, atol=1e-4)
+    assert [len(read) for read in reward.read] == [4] * calls
+    singly = [replace(setting, samples=[sample]).make().images for sample in samples]
+    torch.testing.assert_close(torch.cat(singly), images, rtol=1e-3, atol=1e-4)
+
+
+def test_the_best_batch_is_the_last_that_gains(workbench: Workbench, small_request: Request) -> None:
+    (only,), prompts, _ = plan(small_request, torch.device("cpu"))
+    samples = [Sample(0, seed) for seed in range(40)]
+
+    class Scripted(Stopwatch):
+        """A machine of known speed, on which 16 images are too many."""
+
+        def __call__(self, cell: Cell) -> tuple[float, float, float | None]:
+            if cell.batch == 16:
+                raise torch.OutOfMemoryError
+            return seconds[cell.batch], 1, None
+
+    watch = Scripted(workbench, prompts, samples, 1)
+    seconds = {1: 8.0, 2: 4.0, 4: 2.0, 8: 1.95, 16: 1.0}
+    assert watch.best_batch(only) == 4
+    seconds[8] = 1.0
+    assert watch.best_batch(only) == 8
+    watch.samples = samples[:5]
+    assert watch.best_batch(only) == 4
+
+
+def test_the_best_batch_is_printed_and_timed(hn: Callable[..., list[str]], tmp_path: Path) -> None:
+    words = ["--batches", "1,best", "--rounds", 1, "--device", "cpu", "--results", tmp_path]
+    (line,) = (line for line in hn("time", "--model", "shapes", *words) if line.startswith("Best batch: "))
+    found = int(line.split()[2])
+    assert line == f"Best batch: {found} (base {found})"
+    assert set(pd.read_csv(tmp_path / "shapes" / "timing.csv")["batch"]) == {1, found}
 
 
 def test_ratios_are_taken_within_a_round() -> None:
@@ -66,7 +149,7 @@ def test_ratios_are_taken_within_a_round() -> None:
         Timed("base", "paper", 1, (1.0, 2.0, 10.0), 1, None),
         Timed("reno", "paper", 1, (3.0, 6.0, 30.0), 50, 12.0),
     ]
-    frame = Times("shapes", 1, timed, {}).frame()
+    frame = Timing("shapes", 1, {"redness": 1.0}, timed, {}).frame()
     assert frame["times_base"].tolist() == [1.0, 3.0]
     assert frame["seconds"].tolist() == [2.0, 6.0]
 
@@ -75,8 +158,11 @@ def test_ratios_are_taken_within_a_round() -> None:
     ("words", "sentence"),
     [
         (["--method", "hypernoise"], "The first method must be base: "),
-        (["--batches", "1,x"], "--batches is '1,x' but must be whole numbers from 1 on, such as 1,40."),
-        (["--batches", "0"], "--batches is '0' but must be whole numbers from 1 on, such as 1,40."),
+        (
+            ["--batches", "1,x"],
+            "--batches is '1,x' but must be whole numbers from 1 on, such as 1,40 or 1,best.",
+        ),
+        (["--batches", "0"], "--batches is '0' but must be whole numbers from 1 on, such as 1,40 or 1,best."),
         (["--batches", "5000"], "There are 1200 samples but a batch of 5000: ask for at most 1200."),
     ],
 )

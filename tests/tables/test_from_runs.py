@@ -6,6 +6,8 @@ import shutil
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from hypernoise.errors import HnError
@@ -15,7 +17,7 @@ from hypernoise.tables.publish import write_table
 from hypernoise.tables.table1 import Estimate, read_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     Scores = Mapping[str, Sequence[Sequence[float]]]
@@ -336,3 +338,30 @@ def test_a_table_without_runs_names_the_command_that_makes_one(store: Store, tmp
     with pytest.raises(HnError, match="no finished run of 'shapes'"):
         write_table(1, "shapes", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_s_time_is_that_of_hn_time_where_settings_and_machine_are_the_same(
+    hn: Callable[..., list[str]], results: Path
+) -> None:
+    hn("time", "--method", "base", "--batches", "4,8", "--rounds", 1, "--device", "cpu", "--results", results)
+    path = results / "shapes" / "timing.csv"
+    timing = pd.read_csv(path)
+    timing["seconds"] = [0.125, 0.5]  # of batches 4 and 8
+    timing.to_csv(path, index=False)
+    base, other = (find_run(results, f"shapes-{method}") for method in ("base", "best-of-n"))
+    own = float(np.median([cost["seconds"] for cost in other.store.costs()]))
+    assert [row.seconds for row in rows([base, other])] == [0.125, own]
+    assert sum(note.startswith("Times of base: measured by `hn time`") for note in notes([base, other])) == 1
+    for column, value in [
+        ("threads", 99),
+        ("steps", 3),
+        ("preset", "paper, changed"),
+        ("rewards", "hps=1"),
+        ("memory", "tiling"),
+    ]:
+        timing.assign(**{column: value}).to_csv(path, index=False)
+        assert rows([find_run(results, "shapes-base")])[0].seconds != 0.125
+    timing.drop(columns="processor").to_csv(path, index=False)
+    run = find_run(results, "shapes-base")
+    assert rows([run])[0].seconds != 0.125
+    assert not any(note.startswith("Times of") for note in notes([run]))

@@ -1,0 +1,77 @@
+"""The table of `hn time --ablate`: how many times as long the same work takes without an optimization."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hypernoise.files import write_atomically
+from hypernoise.tables.render import EMBEDDED, MEASURED, Cell, Column, Section, Sheet
+from hypernoise.tables.terminal import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from hypernoise.experiments.ablation import Ablated
+
+COLUMNS = (
+    Column("Optimization", "Optimization", numeric=False),
+    Column("Method", "Method", numeric=False),
+    Column("Seconds without", "Without"),
+    Column("Seconds with", "With"),
+    Column("Without / with", "Ratio"),
+)
+NOTES = (
+    "Each is switched off alone, but for the published structure, where the three above it are. Seconds an image, "
+    "median over interleaved rounds; ratio: median [quartiles] of the ratios within the rounds.",
+    "Published structure: one sample at a time, the generator's and the rewards' text read at every call, every reward "
+    "read back. Judging: the judge's time alone. Whole bench: generating, rewards, judging and storing.",
+)
+
+
+def frame(ablated: Sequence[Ablated]) -> pd.DataFrame:
+    """One line an optimization and method, as the CSV has it; `ratio_low` and `ratio_high` are quartiles."""
+    return pd.DataFrame([_record(each) for each in ablated])
+
+
+def _record(each: Ablated) -> dict[str, Any]:
+    low, ratio, high = np.quantile(np.divide(each.off, each.on), [0.25, 0.5, 0.75])
+    return {
+        "optimization": each.optimization,
+        "method": each.method,
+        "seconds_off": np.median(each.off),
+        "seconds_on": np.median(each.on),
+        "ratio": ratio,
+        "ratio_low": low,
+        "ratio_high": high,
+    }
+
+
+def _line(record: Mapping[Any, Any]) -> tuple[Cell, ...]:
+    return (
+        Cell(record["optimization"]),
+        Cell(record["method"]),
+        Cell(f"{record['seconds_off']:.3g}"),
+        Cell(f"{record['seconds_on']:.3g}"),
+        Cell(f"{record['ratio']:.2f}", f"[{record['ratio_low']:.2f}, {record['ratio_high']:.2f}]"),
+    )
+
+
+def publish_ablation(
+    ablated: Sequence[Ablated], model: str, notes: str, results: Path, console: Console
+) -> None:
+    """Print the table, `notes` below it, and write `ablation.csv` below `results/<model>/`."""
+    path, table = results / model / "ablation.csv", frame(ablated)
+    write_atomically(path, table.to_csv(index=False, float_format="%.6g").encode())
+    lines = tuple(_line(record) for record in table.to_dict("records"))
+    heading = EMBEDDED if model == "shapes" else MEASURED
+    sheet = Sheet(
+        f"What optimizations gain, {model}", COLUMNS, (Section(heading, lines),), (*NOTES, notes), {}
+    )
+    console.print(terminal(sheet, console.width))
+    console.print(f"Written to {path}", style="dim", highlight=False)
