@@ -26,7 +26,15 @@ OF_THE_METHOD = ("method", "preset", "method_settings")
 CHANGED = ", changed"
 """Ends the name of a preset of which the user changed a setting."""
 
-METHOD_ORDER = ("base", "hypernoise", "lora-finetune", "prompt-optimization", "best-of-n", "reno")
+METHOD_ORDER = (
+    "base",
+    "hypernoise",
+    "lora-finetune",
+    "prompt-optimization",
+    "best-of-n",
+    "hypernoise-best-of-n",
+    "reno",
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,16 @@ class StoredRun:
     def scores(self) -> statistics.Scores:
         """The judge's scores, as the benchmark forms its overall score."""
         return self.benchmark.scores(self.records)
+
+    @cached_property
+    def seconds(self) -> float:
+        """What an image took, the median."""
+        return float(np.median([cost["seconds"] for cost in self.store.costs()]))
+
+    @cached_property
+    def nfe(self) -> float:
+        """Calls of the denoiser that an image took, the mean."""
+        return float(np.mean([record["nfe"] for record in self.records]))
 
     @property
     def failures(self) -> int:
@@ -190,8 +208,8 @@ def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
         method=run.settings["method"],
         steps=run.settings["steps"],
         params_b=run.manifest["parameters"] / 1e9,
-        seconds=float(np.median([cost["seconds"] for cost in run.store.costs()])),
-        nfe=float(np.mean([record["nfe"] for record in run.records])),
+        seconds=run.seconds,
+        nfe=run.nfe,
         mean=known(statistics.bootstrap_interval(run.scores).overall),
         delta=delta,
         tasks={name: known(estimate) for name, estimate in run.benchmark.columns(run.records).items()},
