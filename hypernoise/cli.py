@@ -131,7 +131,7 @@ def bench(
 
 
 @app.command(
-    epilog="Example: `hn budgets geneval --model shapes --method best-of-n --method reno:shapes --budget 1,5,20,50`"
+    epilog="Example: `hn budgets geneval --method hypernoise --method best-of-n --method reno:shapes --budget 1,5,20`"
 )
 def budgets(
     benchmark: BenchmarkName,
@@ -151,9 +151,10 @@ def budgets(
     memory: MemoryWords = None,
     results: Results = RESULTS,
 ) -> None:
-    """Run methods with larger and larger budgets, and draw how their score grows (CSV and figure).
+    """Run methods with larger and larger budgets, and say which is best at which cost, in seconds and in NFE.
 
-    Each method and budget is a run of its own, which is stored and resumed as those of `hn bench` are.
+    A method without a budget, such as base or hypernoise, is one point among them. Each method and budget is a run of
+    its own, stored and resumed as those of `hn bench` are. Writes `budgets-<benchmark>` (CSV, Markdown, figure).
     """
     from hypernoise.experiments.bench import Request  # noqa: PLC0415
     from hypernoise.experiments.budgets import run_budgets  # noqa: PLC0415
