@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from itertools import chain, cycle
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -75,8 +75,8 @@ class Panel:
         best = front(points, kind)
         self.costs = [point.cost(kind) for point in best]
         self.scores = [point.score.value * scale for point in best]
-        dearest = max(point.cost(kind) for point in points)
-        self.limits = self.costs[0] / 1.6, dearest * 1.6
+        every = [point.cost(kind) for point in points]
+        self.limits = min(every) / 1.6, max(every) * 1.6
 
     @property
     def colors(self) -> list[str]:
@@ -92,13 +92,20 @@ class Panel:
         self.axes.set_xscale("log")
         self.axes.set_xlim(self.limits)
         self.axes.plot(*self.stairs(), color=FRONT, linewidth=4, zorder=0.5)
-        for curve, color, marker in zip(self.curves, self.colors, cycle("X" + MARKERS), strict=False):
-            look: dict[str, Any] = {"color": color, "marker": marker, "linewidth": 1.3, "capsize": 2.5}
-            size, order = (9, 4) if curve.single else (6.5, 3)
+        for curve, color, marker in zip(self.curves, self.colors, chain("X", cycle(MARKERS)), strict=False):
             self.axes.errorbar(
-                curve.x, curve.y, curve.bars, **look, markersize=size, markeredgecolor="white", zorder=order
+                curve.x,
+                curve.y,
+                curve.bars,
+                color=color,
+                marker=marker,
+                markersize=9 if curve.single else 6.5,
+                markeredgecolor="white",
+                linewidth=1.3,
+                capsize=2.5,
+                zorder=4 if curve.single else 3,
             )
-        self.axes.set_xlabel(COSTS[self.kind])
+        self.axes.set_xlabel(COSTS[self.kind] + (", equal ones side by side" if self.kind == "nfe" else ""))
         self.axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         self.axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         self.axes.xaxis.set_minor_locator(NullLocator())
