@@ -10,7 +10,7 @@ import torch
 from hypernoise.methods import Method, Outcome, Spent, better
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hypernoise.methods import Batch
 
@@ -26,8 +26,24 @@ class BestOfNSettings:
             raise ValueError("n must be at least 1")
 
 
+def best_of(batch: Batch, n: int, noise: Callable[[int], torch.Tensor]) -> torch.Tensor:
+    """Images [B, 3, H, W] of the highest reward among those of n candidates' noise; a tie keeps the earlier one.
+
+    Candidate after candidate, all samples of the batch together.
+    """
+    images = batch.generate(noise(0))
+    best = batch.reward.score(images, batch.texts)
+    for candidate in range(1, n):
+        others = batch.generate(noise(candidate))
+        scores = batch.reward.score(others, batch.texts)
+        improved = better(scores, best)
+        images = torch.where(improved[:, None, None, None], others, images)
+        best = torch.where(improved, scores, best)
+    return images
+
+
 class BestOfN(Method):
-    """Candidate 0 is x0 itself, so the reward is never below base's; a tie keeps the earlier candidate."""
+    """Candidate 0 is x0 itself, so the reward is never below base's."""
 
     name: ClassVar[str] = "best-of-n"
     presets: ClassVar[Mapping[str, BestOfNSettings]] = {"paper": BestOfNSettings()}
@@ -38,14 +54,6 @@ class BestOfN(Method):
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Outcome:
-        """Generate and score candidate after candidate, all samples of the batch together."""
-        images = batch.generate(batch.noise())
-        best = batch.reward.score(images, batch.texts)
-        for candidate in range(1, self.settings.n):
-            others = batch.generate(batch.noise(candidate))
-            scores = batch.reward.score(others, batch.texts)
-            improved = better(scores, best)
-            images = torch.where(improved[:, None, None, None], others, images)
-            best = torch.where(improved, scores, best)
+        """Generate and score every candidate."""
         n = self.settings.n
-        return Outcome(images, Spent(nfe=n * batch.steps, reward_forwards=n))
+        return Outcome(best_of(batch, n, batch.noise), Spent(nfe=n * batch.steps, reward_forwards=n))

@@ -153,7 +153,7 @@ def bench(
 
 
 @app.command(
-    epilog="Example: `hn budgets geneval --model shapes --method best-of-n --method reno:shapes --budget 1,5,20,50`"
+    epilog="Example: `hn budgets geneval --method hypernoise --method best-of-n --method reno:shapes --budget 1,5,20`"
 )
 def budgets(
     benchmark: BenchmarkName,
@@ -173,9 +173,10 @@ def budgets(
     memory: MemoryWords = None,
     results: Results = RESULTS,
 ) -> None:
-    """Run methods with larger and larger budgets, and draw how their score grows (CSV and figure).
+    """Run methods with larger and larger budgets, and say which is best at which cost, in seconds and in NFE.
 
-    Each method and budget is a run of its own, which is stored and resumed as those of `hn bench` are.
+    A method without a budget, such as base or hypernoise, is one point among them. Each method and budget is a run of
+    its own, stored and resumed as those of `hn bench` are. Writes `budgets-<benchmark>` (CSV, Markdown, figure).
     """
     from hypernoise.experiments.budgets import run_budgets  # noqa: PLC0415
     from hypernoise.settings import whole_numbers  # noqa: PLC0415
@@ -223,9 +224,7 @@ def time_methods(
     """
     from hypernoise.experiments.timing import run_times  # noqa: PLC0415
 
-    request = _request(
-        benchmark, model, method, "4", None, steps, None, reward, change, None, device, memory
-    )
+    request = _request(benchmark, model, method, "4", None, steps, None, reward, change, None, device, memory)
     run_times(request, batches, rounds, results, ablation=ablate)
 
 

@@ -103,7 +103,7 @@ class Method(Protocol):
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Any]]
-    """Settings by name; the first is the default and follows the paper."""
+    """Settings by name; the first is the default and follows the paper where it has the method."""
     budget: ClassVar[str | None] = None
     """The setting that says how many images a sample may try, where there is one."""
     steers: ClassVar[bool] = False
@@ -166,17 +166,19 @@ class AdapterSettings:
     adapter: str = ""
     merge: bool = False
 
-    def folder(self, model: type[Generator], method: str) -> Path:
-        """Where a method's adapter for a model lies; one on the hub is downloaded where it is missing.
+    def folder(self, model: type[Generator], kind: str, method: str | None = None) -> Path:
+        """Where an adapter for a model lies; one on the hub is downloaded where it is missing.
+
+        `kind` is the method that it was trained for, `method` the one that has these settings, where that is another.
 
         Raises:
             HnError: if none was given and the model comes with none, or it cannot be had.
         """
-        named = self.adapter or model.adapters.get(method)
+        named = self.adapter or model.adapters.get(kind)
         if named is None:
             raise HnError(
-                f"No {method} adapter comes with {model.name}: train one with `hn train` and give its folder "
-                f"by --set {method}.adapter=FOLDER."
+                f"No {kind} adapter comes with {model.name}: train one with `hn train` and give its folder "
+                f"by --set {method or kind}.adapter=FOLDER."
             )
         return adapter_folder(named)
 
@@ -202,24 +204,29 @@ class HyperNoise(Method):
     def __init__(self, settings: AdapterSettings) -> None:
         self.settings = settings
 
+    def _folder(self, model: type[Generator]) -> Path:
+        return self.settings.folder(model, HyperNoise.name, self.name)
+
     def identity(self, model: type[Generator]) -> dict[str, Any]:
         """The adapter's rank and files."""
-        return adapter_identity(self.settings.folder(model, self.name))
+        return adapter_identity(self._folder(model))
 
     def attach(self, generator: Generator) -> int:
         """Load the adapter onto the generator's denoiser, once."""
         from hypernoise.noise.hypernetwork import NoiseHypernetwork  # noqa: PLC0415
 
         if not hasattr(self, "_network"):
-            folder = self.settings.folder(type(generator), self.name)
-            self._network = NoiseHypernetwork.load(generator, folder)
+            self._network = NoiseHypernetwork.load(generator, self._folder(type(generator)))
             if self.settings.merge:
                 self._network.merge()
         return self._network.adapter.size
 
+    def modulated(self, batch: Batch, candidate: int = 0) -> torch.Tensor:
+        """Modulated noise [B, *latent_shape] of every sample's n-th candidate; candidate 0 is that of x0."""
+        noise = batch.noise(candidate)
+        return noise + self._network(noise, batch.condition)
+
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Outcome:
         """Modulate x0, then generate; NFE as the paper counts it, steps + 1."""
-        x0 = batch.noise()
-        images = batch.generate(x0 + self._network(x0, batch.condition))
-        return Outcome(images, Spent(nfe=batch.steps + 1))
+        return Outcome(batch.generate(self.modulated(batch)), Spent(nfe=batch.steps + 1))

@@ -33,6 +33,7 @@ METHODS = {
     "lora-finetune": "baselines.lora_finetune:LoraFinetune",
     "prompt-optimization": "baselines.prompt_optimization:PromptOptimization",
     "best-of-n": "baselines.best_of_n:BestOfN",
+    "hypernoise-best-of-n": "baselines.hypernoise_best_of_n:HyperNoiseBestOfN",
     "reno": "baselines.reno:Reno",
 }
 REWARDS = {

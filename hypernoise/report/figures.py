@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from hypernoise.errors import HnError
+from hypernoise.registry import BENCHMARKS
 from hypernoise.tables.plots import MARKERS, drawing
 
 if TYPE_CHECKING:
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
     from hypernoise.tables.table1 import Row
 
 KEPT = {
-    "budgets": ("Scores by budget", "GenEval score against denoiser calls an image, a line for each method."),
+    **{
+        f"budgets-{name}": (
+            f"Score by cost: {name}",
+            f"Score on {name} against seconds and against denoiser calls an image, a line or point for each method, "
+            "with 95% intervals and the Pareto front.",
+        )
+        for name in BENCHMARKS
+    },
     "table2": ("Table 2: steps of the generator", "GenEval score against steps, a line for each method."),
     "table8": ("Table 8: steps of the generator", "GenEval score against steps, a line for each method."),
     "table9": ("Table 9: rank of the adapter", "GenEval score against the LoRA rank."),

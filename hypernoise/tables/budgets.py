@@ -1,91 +1,126 @@
-"""Scores by budget: a CSV and a figure, every point with its interval and its difference to base."""
+"""What `hn budgets` writes: points of score against cost as CSV and figure, and which method wins at which budget."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from rich.table import Table
 
 from hypernoise.files import write_atomically
-from hypernoise.tables import from_runs
-from hypernoise.tables.plots import MARKERS, drawing
-from hypernoise.tables.table1 import Estimate
+from hypernoise.tables import winners
+from hypernoise.tables.cost import COSTS, front
+from hypernoise.tables.cost_figure import figure
+from hypernoise.tables.from_runs import notes
+from hypernoise.tables.markdown import markdown
+from hypernoise.tables.render import (
+    EMBEDDED,
+    LEGEND,
+    MEASURED,
+    MISSING,
+    Cell,
+    Column,
+    Section,
+    Sheet,
+    estimate_cell,
+    is_embedded,
+)
+from hypernoise.tables.terminal import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rich.console import Console
 
-    from hypernoise.tables.from_runs import StoredRun
+    from hypernoise.experiments.benchmark import Report
+    from hypernoise.tables.cost import Point
+
+COLUMNS = (
+    Column("Method", "Method", numeric=False),
+    Column("Budget", "Budget"),
+    Column("NFE", "NFE"),
+    Column("Time (s)", "Sec."),
+    Column("Score", "Score"),
+    Column("Δ base", "Δ base"),
+    Column("Pareto front by", "Front", numeric=False),
+)
+SHORT = {"seconds": "time", "nfe": "NFE"}
+INTERVALS = ("low", "high", "above_base_low", "above_base_high")
 
 
-def budget_rows(runs: Mapping[tuple[str, int], StoredRun]) -> pd.DataFrame:
-    """One row a run, by (method, budget); ("base", 1) must be among them."""
-    rows = []
-    for (method, budget), row in zip(runs, from_runs.rows(list(runs.values())), strict=True):
-        above = row.delta or Estimate(0.0, 0.0, 0.0)
-        rows.append(
-            {
-                "method": method,
-                "budget": budget,
-                "nfe": row.nfe,
-                "seconds": row.seconds,
-                "mean": row.mean.value,
-                "low": row.mean.low,
-                "high": row.mean.high,
-                "above_base": above.value,
-                "above_base_low": above.low,
-                "above_base_high": above.high,
-                "images": row.prompts * row.seeds,
-            }
-        )
-    intervals = ("low", "high", "above_base_low", "above_base_high")
-    return pd.DataFrame(rows).astype(dict.fromkeys(intervals, float))
+def frame(points: Sequence[Point]) -> pd.DataFrame:
+    """One line a point, as the CSV has it: what the figure draws, unscaled. The first point is base."""
+    fronts = {kind: front(points, kind) for kind in COSTS}
+    rows = [_record(point, points[0]) for point in points]
+    table = pd.DataFrame(rows).astype({"budget": "Int64"} | dict.fromkeys(INTERVALS, "float64"))
+    return table.assign(**{f"on_front_{kind}": [p in fronts[kind] for p in points] for kind in COSTS})
 
 
-def _printed(value: float, low: float, high: float, sign: str = "") -> str:
-    interval = "" if np.isnan(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]"
-    return f"{value:{sign}.3f}{interval}"
+def _record(point: Point, base: Point) -> dict[str, Any]:
+    score, above = point.score, point.above(base)
+    return {
+        "method": point.method,
+        "budget": point.budget,
+        "nfe": point.cost("nfe"),
+        "seconds": point.cost("seconds"),
+        "mean": score.value,
+        "low": score.low,
+        "high": score.high,
+        "above_base": above.value,
+        "above_base_low": above.low,
+        "above_base_high": above.high,
+        "images": len(point.run.records),
+    }
 
 
-def figure(rows: pd.DataFrame, benchmark: str) -> bytes:
-    """A benchmark's score against the number of images tried, logarithmic, with 95% intervals, as PNG."""
-    with drawing() as picture:
-        axes = picture.axes
-        base = rows[rows["method"] == "base"].iloc[0]
-        axes.axhline(base["mean"], color="0.4", linestyle="--", label="base")
-        axes.axhspan(base["low"], base["high"], color="0.85")
-        others = rows[rows["method"] != "base"]
-        for marker, (method, group) in zip(MARKERS, others.groupby("method", sort=False), strict=False):
-            errors = [group["mean"] - group["low"], group["high"] - group["mean"]]
-            axes.errorbar(group["nfe"], group["mean"], errors, marker=marker, capsize=3, label=method)
-        ticks = sorted(others.groupby("budget")["nfe"].max())  # a method may need less than its budget
-        axes.set_xscale("log")
-        axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
-        axes.minorticks_off()
-        axes.set(xlabel="denoiser calls an image (NFE)", ylabel=f"{benchmark} score")
-        axes.legend(frameon=False)
-        return picture.png()
+def sheet(points: Sequence[Point], heading: str, report: Report) -> Sheet:
+    """The printed table of all points, the first of which is base."""
+    fronts = {kind: front(points, kind) for kind in COSTS}
+    lines = []
+    for point in points:
+        on = [SHORT[kind] for kind in COSTS if point in fronts[kind]]
+        lines.append(_line(point, points[0], ", ".join(on), report))
+    title = f"{report.title.partition(' (')[0]} by cost"
+    return Sheet(title, COLUMNS, (Section(heading, tuple(lines)),), (LEGEND, *_notes(points)), {})
 
 
-def publish_budgets(runs: Mapping[tuple[str, int], StoredRun], results: Path, console: Console) -> None:
-    """Print the rows, and write them as `budgets.csv` and `budgets.png` below `results/<world>/`."""
-    rows = budget_rows(runs)
-    folder = results / str(runs["base", 1].settings["model"])
-    benchmark = runs["base", 1].benchmark.report.title.partition(" (")[0]
-    write_atomically(folder / "budgets.csv", rows.round(5).to_csv(index=False).encode())
-    write_atomically(folder / "budgets.png", figure(rows, benchmark))
-    table = Table("method", "budget", "seconds an image", "mean [95%]", "above base [95%]")
-    for row in rows.to_dict("records"):
-        table.add_row(
-            row["method"],
-            str(row["budget"]),
-            f"{row['seconds']:.2g}",
-            _printed(row["mean"], row["low"], row["high"]),
-            _printed(row["above_base"], row["above_base_low"], row["above_base_high"], "+"),
-        )
-    console.print(table)
-    console.print(f"Written to {folder}/budgets.csv and budgets.png", style="dim", highlight=False)
+def _line(point: Point, base: Point, on: str, report: Report) -> tuple[Cell, ...]:
+    form = f".{report.digits[0]}f"
+    above = None if point is base else point.above(base)
+    bold = above is not None and above.low is not None and above.low > 0
+    return (
+        Cell(point.method),
+        Cell(MISSING if point.budget is None else str(point.budget)),
+        Cell(f"{point.cost('nfe'):.4g}"),
+        Cell(f"{point.cost('seconds'):.2g}"),
+        estimate_cell(point.score, form, form, bold=bold, scale=report.scale),
+        estimate_cell(above, f"+{form}", f"+{form}", scale=report.scale),
+        Cell(on or MISSING),
+    )
+
+
+def _notes(points: Sequence[Point]) -> list[str]:
+    """The notes of every method's dearest run, and the failures of the others."""
+    dearest = {point.method: point for point in points}
+    others = [point for point in points if point.run.failures and point is not dearest[point.method]]
+    failed = [f"{point.name}: {point.run.failures} images failed and count as wrong." for point in others]
+    return [*notes([point.run for point in dearest.values()]), *failed]
+
+
+def publish_budgets(points: Sequence[Point], results: Path, console: Console) -> None:
+    """Print which method wins, and write `budgets-<benchmark>` as `.csv`, `.md` and `.png` below `results/<model>/`.
+
+    The first point is base.
+    """
+    base = points[0].run
+    report, model = base.benchmark.report, str(base.settings["model"])
+    heading = EMBEDDED if is_embedded(model) else MEASURED
+    sheets = sheet(points, heading, report), winners.sheet(points, heading, report)
+    place = results / model / f"budgets-{base.benchmark.name}"
+    write_atomically(place.with_suffix(".csv"), frame(points).round(5).to_csv(index=False).encode())
+    write_atomically(place.with_suffix(".md"), "\n".join(map(markdown, sheets)).encode())
+    write_atomically(place.with_suffix(".png"), figure(points, report))
+    for each in sheets:
+        console.print(terminal(each, console.width))
+        console.print()
+    console.print(f"Written to {place}.csv, .md and .png", style="dim", highlight=False)

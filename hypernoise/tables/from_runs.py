@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 OF_THE_METHOD = ("method", "preset", "method_settings")
 
-METHOD_ORDER = ("base", "hypernoise", "lora-finetune", "prompt-optimization", "best-of-n", "reno")
+METHOD_ORDER = (
+    "base",
+    "hypernoise",
+    "lora-finetune",
+    "prompt-optimization",
+    "best-of-n",
+    "hypernoise-best-of-n",
+    "reno",
+)
 
 
 @dataclass(frozen=True)
@@ -90,11 +98,20 @@ class StoredRun:
         """Seconds an image as `hn time` measured them for its settings on its machine, if it did."""
         return timed_seconds(self.store.folder.parents[1], self.settings, self.manifest["machine"])
 
+    @cached_property
+    def own_seconds(self) -> float:
+        """Seconds an image, the median over its own samples."""
+        return float(np.median([cost["seconds"] for cost in self.store.costs()]))
+
     @property
     def seconds(self) -> float:
-        """Seconds an image: those of `hn time`, or else the median over its own samples."""
-        own = (cost["seconds"] for cost in self.store.costs())
-        return float(np.median(list(own))) if self.timed is None else self.timed
+        """Seconds an image: those of `hn time`, or else its own."""
+        return self.own_seconds if self.timed is None else self.timed
+
+    @cached_property
+    def nfe(self) -> float:
+        """Calls of the denoiser that an image took, the mean."""
+        return float(np.mean([record["nfe"] for record in self.records]))
 
     @property
     def failures(self) -> int:
@@ -217,7 +234,7 @@ def _row(run: StoredRun, base: StoredRun | None, p_value: float | None) -> Row:
         steps=run.settings["steps"],
         params_b=run.manifest["parameters"] / 1e9,
         seconds=run.seconds,
-        nfe=float(np.mean([record["nfe"] for record in run.records])),
+        nfe=run.nfe,
         mean=known(statistics.bootstrap_interval(run.scores).overall),
         delta=delta,
         tasks={name: known(estimate) for name, estimate in run.benchmark.columns(run.records).items()},

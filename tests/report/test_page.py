@@ -144,16 +144,16 @@ def test_every_image_has_words(written: str) -> None:
 
 def test_figures_beside_the_tables_are_embedded(tmp_path: Path) -> None:
     assert kept_figures(tmp_path) == []
-    for name in ("training", "budgets", "unknown"):
+    for name in ("training", "budgets-geneval", "unknown"):
         Image.new("RGB", (30, 20)).save(tmp_path / f"{name}.png")
     figures = kept_figures(tmp_path)
-    assert [figure.caption for figure in figures] == [KEPT["budgets"][0], KEPT["training"][0]]
+    assert [figure.caption for figure in figures] == [KEPT["budgets-geneval"][0], KEPT["training"][0]]
     assert {figure.size for figure in figures} == {(30, 20)}
 
 
 def test_a_damaged_figure_is_named(tmp_path: Path) -> None:
-    (tmp_path / "budgets.png").write_bytes(b"no image")
-    with pytest.raises(HnError, match=r"budgets\.png cannot be read; make it anew, or delete it"):
+    (tmp_path / "budgets-dpg-bench.png").write_bytes(b"no image")
+    with pytest.raises(HnError, match=r"budgets-dpg-bench\.png cannot be read; make it anew, or delete it"):
         kept_figures(tmp_path)
 
 
