@@ -34,8 +34,7 @@ class Point:
 
     def cost(self, kind: str) -> float:
         """What an image cost in a unit of `COSTS`; seconds are those of the run's own clock."""
-        amount: float = getattr(self.run, kind)
-        return amount
+        return {"seconds": self.run.own_seconds, "nfe": self.run.nfe}[kind]
 
     @cached_property
     def score(self) -> Estimate:
