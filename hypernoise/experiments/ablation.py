@@ -137,7 +137,7 @@ class Setting:
         return replace(self, bench=bench)
 
     def _adapted(self, *, merge: bool) -> Method:
-        settings: Any = self.plan.method.settings  # type: ignore[attr-defined]
+        settings: Any = self.plan.method.settings
         method: Method = type(self.plan.method)(replace(settings, merge=merge))
         method.attach(self.bench.generator)
         return method
