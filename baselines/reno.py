@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from hypernoise.methods import Method, Outcome, Spent, better
+from hypernoise.noise.clipping import clip_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,12 +50,6 @@ def noise_regularizer(x: torch.Tensor) -> torch.Tensor:
     return 0.5 * norm.square() - (flat.shape[1] - 1) * norm.log()
 
 
-def clip_each(gradient: torch.Tensor, norms: torch.Tensor, max_norm: float) -> torch.Tensor:
-    """Gradients [B, ...] of norms [B], each made at most `max_norm` long as torch.nn.utils.clip_grad_norm_ does."""
-    scale = (max_norm / (norms + 1e-6)).clamp(max=1.0)
-    return gradient * scale.view(-1, *([1] * (gradient.ndim - 1)))
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """One point of B trajectories: noise [B, ...], images and rewards [B] there, and the loss's gradient norms [B].
@@ -85,7 +80,7 @@ def optimize(
             (gradient,) = torch.autograd.grad(loss.sum(), noise)
         norms = gradient.flatten(1).norm(dim=1)
         yield Evaluation(noise.detach().clone(), images.detach(), rewards.detach(), norms)
-        noise.grad = clip_each(gradient, norms, settings.max_grad_norm)
+        noise.grad = clip_each(gradient, settings.max_grad_norm)
         optimizer.step()
     with torch.no_grad():
         images, rewards = evaluate(noise)

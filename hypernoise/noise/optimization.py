@@ -11,7 +11,7 @@ import torch
 from hypernoise.errors import HnError
 from hypernoise.noise.adapters import LoraSettings
 from hypernoise.noise.objective import noise_loss
-from hypernoise.noise.steering import STEERINGS, Steering
+from hypernoise.noise.steering import STEERINGS, Steering, SteersNoise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,18 @@ class Update:
 
 
 def build_steering(kind: str, generator: Generator, settings: TrainSettings) -> Steering:
-    """An untrained steering; `kind` is "hypernoise" or "lora"."""
+    """An untrained steering; `kind` is "hypernoise" or "lora".
+
+    Raises:
+        HnError: if a gradient is to be clipped that direct fine-tuning does not have.
+    """
     lora = LoraSettings(settings.rank, settings.alpha, settings.dense_depthwise)
-    return STEERINGS[kind](generator, lora, settings.seed, checkpointing=settings.checkpointing)
+    steering = STEERINGS[kind](generator, lora, settings.seed, checkpointing=settings.checkpointing)
+    if settings.max_noise_gradient:
+        if not isinstance(steering, SteersNoise):
+            raise HnError("max_noise_gradient must be 0 in direct fine-tuning, which modulates no noise.")
+        steering.max_gradient = settings.max_noise_gradient / settings.reward_divisor
+    return steering
 
 
 def _optimizer(parameters: list[torch.nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:

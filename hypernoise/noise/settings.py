@@ -21,12 +21,16 @@ class TrainSettings:
     `regularizer`: ½‖delta‖² summed over the latent, as in the paper, or its mean, as in the released code.
     `checkpointing` computes the adapted network's activations again instead of keeping them; the frozen generator's are
     a matter of `--memory checkpointing`.
+    `max_noise_gradient` clips the gradient of each sample's reward by its modulated noise to this norm, as ReNO clips
+    its own: where a generator is nearly discontinuous, few samples have most of a batch's gradient. 0, as in the paper,
+    does not clip; direct fine-tuning has no such gradient.
     `warmup` steps raise the learning rate from 0. SGD has momentum 0.9, AdamW weight decay 1e-4.
     """
 
     learning_rate: float = 1e-3
     optimizer: str = "sgd"
     max_grad_norm: float = 1.0
+    max_noise_gradient: float = 0.0
     rank: int = 128
     alpha: float = 256.0
     dense_depthwise: bool = True
@@ -60,6 +64,13 @@ class TrainSettings:
             raise ValueError(
                 "learning_rate, max_grad_norm, alpha, epochs and temperature must be above 0 and finite"
             )
+        if not 0 <= self.max_noise_gradient < math.inf:
+            raise ValueError("max_noise_gradient must be at least 0 and finite")
+
+    @property
+    def reward_divisor(self) -> float:
+        """What one sample's reward is divided by in the loss of one optimizer step of one process."""
+        return self.temperature * self.batch * self.accumulation
 
     def steps(self, prompts: int, processes: int = 1) -> int:
         """Optimizer steps of the whole training."""

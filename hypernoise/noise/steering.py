@@ -11,6 +11,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from hypernoise.noise.adapters import Adapter, LoraSettings, adapted_layers
+from hypernoise.noise.clipping import clip_each
 from hypernoise.noise.hypernetwork import NoiseHypernetwork
 
 if TYPE_CHECKING:
@@ -28,7 +29,13 @@ class Steering(Protocol):
 
 
 class SteersNoise:
-    """HyperNoise, Algorithm 1: the image of x0 + f_φ(x0)."""
+    """HyperNoise, Algorithm 1: the image of x0 + f_φ(x0).
+
+    `max_gradient` limits the norm of what reaches each sample's modulated noise from its image in a backward pass; 0
+    does not.
+    """
+
+    max_gradient: float = 0.0
 
     def __init__(
         self, generator: Generator, settings: LoraSettings, seed: int, *, checkpointing: bool
@@ -43,7 +50,10 @@ class SteersNoise:
             delta = checkpoint(self.network, x0, condition, use_reentrant=False)
         else:
             delta = self.network(x0, condition)
-        return self.generator.generate(x0 + delta, condition), delta
+        modulated = x0 + delta
+        if self.max_gradient and modulated.requires_grad:
+            modulated.register_hook(lambda gradient: clip_each(gradient, self.max_gradient))
+        return self.generator.generate(modulated, condition), delta
 
 
 class SteersGenerator:

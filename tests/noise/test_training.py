@@ -95,15 +95,45 @@ def test_the_regularizer_keeps_delta_short(own: ShapesGenerator, redness: Ensemb
     assert norms[0.1] > 2 * norms[100.0] > 0
 
 
-def test_accumulated_micro_batches_are_one_large_batch(own: ShapesGenerator, redness: Ensemble) -> None:
-    other = copy.deepcopy(own)
-    whole = optimization("hypernoise", own, redness)
-    whole.update(Drawing(own, redness, PROMPTS, SETTINGS).micro_batches(0, 0, 1))
-    halves = replace(SETTINGS, batch=2, accumulation=2)
+@pytest.mark.parametrize("limit", [0.0, 2.0])
+def test_accumulated_micro_batches_are_one_large_batch(
+    own: ShapesGenerator, redness: Ensemble, limit: float
+) -> None:
+    other, settings = copy.deepcopy(own), replace(SETTINGS, max_noise_gradient=limit)
+    whole = optimization("hypernoise", own, redness, settings)
+    whole.update(Drawing(own, redness, PROMPTS, settings).micro_batches(0, 0, 1))
+    halves = replace(settings, batch=2, accumulation=2)
     parts = optimization("hypernoise", other, redness, halves)
     parts.update(Drawing(other, redness, PROMPTS, halves).micro_batches(0, 0, 1))
     for one, two in zip(parameters(whole), parameters(parts), strict=True):
         torch.testing.assert_close(one, two, atol=2e-5, rtol=0)
+
+
+def pulls(own: ShapesGenerator, reward: Ensemble, limit: float) -> torch.Tensor:
+    """Norms of the gradients of each sample's reward by its modulated noise, [B]."""
+    settings = replace(SETTINGS, max_noise_gradient=limit)
+    steering = build_steering("hypernoise", copy.deepcopy(own), settings)
+    steering.adapter.trainable()
+    (samples,) = Drawing(own, reward, PROMPTS, settings).micro_batches(0, 0, 1)
+    images, delta = steering(samples.x0, samples.condition)
+    value = reward.weighted(reward.parts(images, samples.texts)).mean() / settings.temperature
+    (gradient,) = torch.autograd.grad(value, delta)
+    return gradient.flatten(1).norm(dim=1) * settings.reward_divisor
+
+
+def test_no_samples_reward_pulls_its_noise_harder_than_the_limit(
+    own: ShapesGenerator, redness: Ensemble
+) -> None:
+    free = pulls(own, redness, 0.0)
+    limit = float(free.median())
+    assert free.max() > 1.01 * limit
+    assert torch.equal(pulls(own, redness, 100 * limit), free)
+    torch.testing.assert_close(pulls(own, redness, limit), free.clamp(max=limit), rtol=1e-3, atol=0)
+
+
+def test_direct_fine_tuning_has_no_noise_to_clip(own: ShapesGenerator) -> None:
+    with pytest.raises(HnError, match="max_noise_gradient must be 0"):
+        build_steering("lora", own, replace(SETTINGS, max_noise_gradient=1.0))
 
 
 def test_checkpointing_changes_no_gradient(own: ShapesGenerator, redness: Ensemble) -> None:
