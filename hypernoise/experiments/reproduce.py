@@ -112,13 +112,14 @@ def _table8(setting: Setting, results: Path) -> None:
 
 def _train(setting: Setting, method: str, rank: int, results: Path) -> Path:
     """The folder of a method's adapter of some rank, trained if it is not there; its scale is the preset's."""
-    preset = preset_of(KINDS[method], setting.model)
+    name = "shapes-ranks" if setting.model == "shapes" else None
+    preset = preset_of(KINDS[method], setting.model, name)
     folder = results / "adapters" / f"{setting.model}-rank-{rank}" / method
     run_training(
         TrainRequest(
             kind=KINDS[method],
             model=setting.model,
-            preset=None,
+            preset=name,
             prompts=[],
             rewards=[],
             changes=[f"rank={rank}", f"alpha={preset.alpha / preset.rank * rank}"],

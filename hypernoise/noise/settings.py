@@ -82,7 +82,7 @@ class TrainSettings:
 
 
 _SANA = TrainSettings()
-_SHAPES = TrainSettings(
+_SHAPES_RANKS = TrainSettings(
     learning_rate=3e-4,
     optimizer="adamw",
     rank=32,
@@ -95,8 +95,15 @@ _SHAPES = TrainSettings(
     precision="fp32",
     evaluate_every=50,
 )
+_SHAPES = replace(_SHAPES_RANKS, epochs=160.0, evaluate_every=250)
 _SHAPES_REDNESS = replace(
-    _SHAPES, regularizer="mean", batch=16, epochs=5.0, optimizer="sgd", learning_rate=0.02, evaluate_every=15
+    _SHAPES_RANKS,
+    regularizer="mean",
+    batch=16,
+    epochs=5.0,
+    optimizer="sgd",
+    learning_rate=0.02,
+    evaluate_every=15,
 )
 
 PRESETS: dict[str, dict[str, TrainSettings]] = {
@@ -109,13 +116,15 @@ PRESETS: dict[str, dict[str, TrainSettings]] = {
             learning_rate=2e-5, optimizer="adamw", alpha=640.0, batch=7, accumulation=4
         ),
         "table3-redness": replace(_SANA, batch=3, accumulation=1, epochs=200.0),
-        "shapes": _SHAPES,
+        "shapes": replace(_SHAPES, learning_rate=4e-4, warmup=30, temperature=0.1, max_noise_gradient=4.0),
+        "shapes-ranks": _SHAPES_RANKS,
         "shapes-redness": _SHAPES_REDNESS,
     },
     "lora": {
         "table4-sana-sprint": _SANA,
         "table3-redness": replace(_SANA, learning_rate=1e-4, batch=3, accumulation=1, epochs=200.0),
         "shapes": _SHAPES,
+        "shapes-ranks": _SHAPES_RANKS,
         "shapes-redness": replace(_SHAPES_REDNESS, learning_rate=0.01),
     },
 }
