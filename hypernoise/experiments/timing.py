@@ -117,11 +117,7 @@ def read_batches(text: str) -> tuple[list[int], bool]:
 
 
 def measure(cells: Sequence[Cell], watch: Stopwatch, rounds: int) -> list[Timed]:
-    """Every cell in rounds A B C A B C, after one round that does not count.
-
-    Raises:
-        HnError: if there are fewer samples than a batch takes.
-    """
+    """Every cell in rounds A B C A B C, after one round that does not count."""
     seen: list[list[tuple[float, float, float | None]]] = [[] for _ in cells]
     with training_progress() as progress:
         task = progress.add_task("timing", total=(rounds + 1) * len(cells), logs="")

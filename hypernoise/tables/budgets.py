@@ -104,7 +104,7 @@ def _notes(points: Sequence[Point]) -> list[str]:
     dearest = {point.method: point for point in points}
     others = [point for point in points if point.run.failures and point is not dearest[point.method]]
     failed = [f"{point.name}: {point.run.failures} images failed and count as wrong." for point in others]
-    return [*notes([point.run for point in dearest.values()]), *failed]
+    return [*notes([point.run for point in dearest.values()], own_clocks=True), *failed]
 
 
 def publish_budgets(points: Sequence[Point], results: Path, console: Console) -> None:

@@ -267,20 +267,31 @@ def _language_model(run: StoredRun) -> list[str]:
     return said
 
 
-def _timed(runs: Sequence[StoredRun]) -> list[str]:
-    """Which times are not the runs' own."""
-    methods = [run.settings["method"] for run in runs if run.timed is not None]
-    if not methods:
-        return []
-    return [
-        f"Times of {', '.join(methods)}: measured by `hn time` in interleaved rounds on the same machine, not while "
-        "the runs were made, when storing goes on beside generating."
-    ]
+def _clocks(timed: Sequence[StoredRun], others: Sequence[StoredRun]) -> list[str]:
+    """Which times are those of `hn time`, and which the runs' own."""
+    said = []
+    if timed:
+        said.append(
+            f"Times of {_methods(timed)}: measured by `hn time` in interleaved rounds on the same machine."
+        )
+    if others:
+        said.append(
+            f"Times of {_methods(others)}: the runs' own, taken while images made before may have been stored."
+        )
+    return said
 
 
-def notes(runs: Sequence[StoredRun]) -> list[str]:
-    """What a reader must know to trust the rows: sizes, detectable difference, settings, machine, failures."""
+def _methods(runs: Sequence[StoredRun]) -> str:
+    return ", ".join(run.settings["method"] for run in runs)
+
+
+def notes(runs: Sequence[StoredRun], *, own_clocks: bool = False) -> list[str]:
+    """What a reader must know to trust the rows: sizes, detectable difference, settings, machine, failures.
+
+    With `own_clocks` the rows have the runs' own times, whatever `hn time` measured.
+    """
     first = runs[0]
+    timed = [run for run in runs if run.timed is not None and not own_clocks]
     base = next((run for run in runs if run.settings["method"] == "base"), None)
     machine, report = first.manifest["machine"], first.benchmark.report
     said = [
@@ -288,7 +299,7 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
         f"prompt set {first.settings['prompts_sha256'][:8]}.",
         f"Time: median seconds an image at batch {first.settings['batch']}, text encoding and decoding included, "
         f"loading, judging and storing not; {machine['processor']}, {machine['threads']} threads, {machine['device']}.",
-        *_timed(runs),
+        *_clocks(timed, [run for run in runs if run not in timed]),
         *first.benchmark.remarks(first.settings["suite"], first.records),
     ]
     for run in runs:
@@ -306,7 +317,7 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
             said.append(f"{method}: {run.failures} images failed and count as wrong.")
         for reward, count in run.unrewarded.items():
             said.append(f"{method}: {count} images have no finite value of the reward {reward}.")
-        if run.workers > 1 and run.timed is None:
+        if run.workers > 1 and run not in timed:
             said.append(f"{method}: its times were taken while up to {run.workers} workers ran at once.")
         said += _language_model(run)
     weights = ", ".join(f"{name} × {weight:g}" for name, weight in first.settings["rewards"].items())

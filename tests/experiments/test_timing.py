@@ -51,8 +51,9 @@ def test_every_method_is_timed_at_every_batch_size(hn: Callable[..., list[str]],
 
 
 def test_every_optimization_is_switched_off_alone(hn: Callable[..., list[str]], tmp_path: Path) -> None:
+    both = ["--method", "hypernoise-best-of-n", "--set", "hypernoise-best-of-n.n=2"]
     words = ["--batches", "2", "--rounds", 3, "--ablate", "--device", "cpu", "--results", tmp_path]
-    hn("time", "--model", "shapes", *METHODS, *words)
+    hn("time", "--model", "shapes", *METHODS, *both, *words)
     frame = pd.read_csv(tmp_path / "shapes" / "ablation.csv")
     assert list(frame) == [
         "optimization",
@@ -67,9 +68,12 @@ def test_every_optimization_is_switched_off_alone(hn: Callable[..., list[str]], 
     assert rows == [
         (optimization.name, method)
         for optimization in OPTIMIZATIONS
-        for method in ("base", "hypernoise", "best-of-n")
+        for method in ("base", "hypernoise", "best-of-n", "hypernoise-best-of-n")
         if not optimization.methods or method in optimization.methods
     ]
+    assert {"merged adapter", "values not read back"} <= {
+        optimization for optimization, method in rows if method == "hypernoise-best-of-n"
+    }
     assert (frame["ratio_low"] <= frame["ratio"]).all()
     assert (frame["ratio"] <= frame["ratio_high"]).all()
     assert not (tmp_path / "runs").exists()
