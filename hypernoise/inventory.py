@@ -134,7 +134,7 @@ def _machine_lines(device: torch.device, *, offline: bool, token: bool) -> list[
         ("libraries", ", ".join(f"{name} {version}" for name, version in libraries.items())),
         ("hub cache", f"{hub}, {free:.1f} GB free" + (", HF_HUB_OFFLINE is set" if offline else "")),
         ("hub account", "logged in" if token else "not logged in (needed for gated models alone)"),
-        ("downloaded prompts", str(cache_folder())),
+        ("other downloads", str(cache_folder())),
     ]
 
 

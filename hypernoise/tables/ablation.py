@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hypernoise.files import write_atomically
-from hypernoise.tables.render import EMBEDDED, MEASURED, Cell, Column, Section, Sheet
+from hypernoise.tables.render import Cell, Column, Section, Sheet, heading_of
 from hypernoise.tables.terminal import terminal
 
 if TYPE_CHECKING:
@@ -69,9 +69,12 @@ def publish_ablation(
     path, table = results / model / "ablation.csv", frame(ablated)
     write_atomically(path, table.to_csv(index=False, float_format="%.6g").encode())
     lines = tuple(_line(record) for record in table.to_dict("records"))
-    heading = EMBEDDED if model == "shapes" else MEASURED
     sheet = Sheet(
-        f"What optimizations gain, {model}", COLUMNS, (Section(heading, lines),), (*NOTES, notes), {}
+        f"What optimizations gain, {model}",
+        COLUMNS,
+        (Section(heading_of(model), lines),),
+        (*NOTES, notes),
+        {},
     )
     console.print(terminal(sheet, console.width))
     console.print(f"Written to {path}", style="dim", highlight=False)

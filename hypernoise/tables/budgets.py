@@ -13,16 +13,14 @@ from hypernoise.tables.cost_figure import figure
 from hypernoise.tables.from_runs import notes
 from hypernoise.tables.markdown import markdown
 from hypernoise.tables.render import (
-    EMBEDDED,
     LEGEND,
-    MEASURED,
     MISSING,
     Cell,
     Column,
     Section,
     Sheet,
     estimate_cell,
-    is_embedded,
+    heading_of,
 )
 from hypernoise.tables.terminal import terminal
 
@@ -114,7 +112,7 @@ def publish_budgets(points: Sequence[Point], results: Path, console: Console) ->
     """
     base = points[0].run
     report, model = base.benchmark.report, str(base.settings["model"])
-    heading = EMBEDDED if is_embedded(model) else MEASURED
+    heading = heading_of(model)
     sheets = sheet(points, heading, report), winners.sheet(points, heading, report)
     place = results / model / f"budgets-{base.benchmark.name}"
     write_atomically(place.with_suffix(".csv"), frame(points).round(5).to_csv(index=False).encode())

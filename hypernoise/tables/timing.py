@@ -10,7 +10,7 @@ import pandas as pd
 
 from hypernoise.files import write_atomically
 from hypernoise.tables.markdown import markdown
-from hypernoise.tables.render import CHANGED, EMBEDDED, MEASURED, MISSING, Cell, Column, Section, Sheet
+from hypernoise.tables.render import CHANGED, MISSING, Cell, Column, Section, Sheet, heading_of
 from hypernoise.tables.terminal import terminal
 
 if TYPE_CHECKING:
@@ -88,10 +88,9 @@ class Timing:
 
     def sheet(self) -> Sheet:
         """The printed table, with the machine in its heading."""
-        heading = EMBEDDED if self.model == "shapes" else MEASURED
         lines = tuple(_line(record) for record in self.frame().to_dict("records"))
         title, notes = f"Time an image takes, {self.model}", (*FAIRNESS, self.where)
-        return Sheet(title, COLUMNS, (Section(heading, lines),), notes, {})
+        return Sheet(title, COLUMNS, (Section(heading_of(self.model), lines),), notes, {})
 
 
 def _line(record: Mapping[Any, Any]) -> tuple[Cell, ...]:
