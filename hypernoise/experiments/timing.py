@@ -154,7 +154,7 @@ def _sizes(batches: str, plans: Sequence[Plan], watch: Stopwatch, console: Conso
 def run_times(request: Request, batches: str, rounds: int, results: Path, *, ablation: bool) -> None:
     """`hn time`: measure, print, and write `timing.csv` and `timing.md` below `results/<model>/`.
 
-    With `ablation`, what every optimization gains at the largest batch too, as `ablation.csv`.
+    With `ablation`, what every optimization gains at the largest batch too, as `ablation.csv` and `ablation.md`.
 
     Raises:
         HnError: for the first thing that cannot be done, before anything is computed or written.
@@ -184,6 +184,4 @@ def run_times(request: Request, batches: str, rounds: int, results: Path, *, abl
         settings = [
             Setting(each.at_batch(largest), bench, prompts, samples[:largest], results) for each in plans
         ]
-        publish_ablation(
-            ablate(settings, rounds), request.model, f"Batch {largest}. {timing.where}", results, console
-        )
+        publish_ablation(ablate(settings, rounds), largest, timing, results, console)

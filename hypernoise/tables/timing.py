@@ -71,9 +71,13 @@ class Timing:
             "nfe": each.nfe,
             "peak_memory_mb": each.megabytes,
             "rounds": len(each.seconds),
-            "rewards": weighted(self.rewards),
-            **self.machine,
+            **self.circumstances,
         }
+
+    @property
+    def circumstances(self) -> dict[str, Any]:
+        """What times depend on beside the method, the model and the batch: the rewards and the machine."""
+        return {"rewards": weighted(self.rewards), **self.machine}
 
     def _times_base(self, each: Timed) -> float:
         """Median over rounds of the ratio to base's time at the same batch size."""

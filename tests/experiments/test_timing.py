@@ -63,7 +63,17 @@ def test_every_optimization_is_switched_off_alone(hn: Callable[..., list[str]], 
         "ratio",
         "ratio_low",
         "ratio_high",
+        "model",
+        "batch",
+        "rewards",
+        "system",
+        "processor",
+        "cores",
+        "threads",
+        "device",
+        "memory",
     ]
+    assert "Batch 2. 3 rounds, steps: 1. Machine: system" in (tmp_path / "shapes" / "ablation.md").read_text()
     rows = list(zip(frame["optimization"], frame["method"], strict=True))
     assert rows == [
         (optimization.name, method)
