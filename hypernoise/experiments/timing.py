@@ -165,6 +165,11 @@ def run_times(request: Request, batches: str, rounds: int, results: Path, *, abl
     first = plans[0].settings
     if first.method != "base":
         raise HnError("The first method must be base: the others' times are given as multiples of its time.")
+    if ablation and benchmark.whole_prompts:
+        raise HnError(
+            f"{benchmark.name} compares the images of a prompt, so judging them one by one cannot be timed: give "
+            "--ablate another --benchmark."
+        )
     samples, largest = all_samples(prompts, first), max(numbers, default=1)
     if len(samples) < largest:
         raise HnError(

@@ -177,6 +177,10 @@ def test_ratios_are_taken_within_a_round() -> None:
             "--batches is '1,x' but must be whole numbers from 1 on, such as 1,40 or 1,best.",
         ),
         (["--batches", "0"], "--batches is '0' but must be whole numbers from 1 on, such as 1,40 or 1,best."),
+        (
+            ["--ablate", "--benchmark", "diversity"],
+            "diversity compares the images of a prompt, so judging them ",
+        ),
         (["--batches", "5000"], "There are 1200 samples but a batch of 5000: ask for at most 1200."),
     ],
 )
