@@ -117,13 +117,23 @@ def read_batches(text: str) -> tuple[list[int], bool]:
 
 
 def measure(cells: Sequence[Cell], watch: Stopwatch, rounds: int) -> list[Timed]:
-    """Every cell in rounds A B C A B C, after one round that does not count."""
+    """Every cell in rounds A B C A B C, after one round that does not count.
+
+    Raises:
+        HnError: if a batch does not fit in memory.
+    """
     seen: list[list[tuple[float, float, float | None]]] = [[] for _ in cells]
     with training_progress() as progress:
         task = progress.add_task("timing", total=(rounds + 1) * len(cells), logs="")
         for _ in range(rounds + 1):
             for cell, found in zip(cells, seen, strict=True):
-                found.append(watch(cell))
+                try:
+                    found.append(watch(cell))
+                except torch.OutOfMemoryError:
+                    raise HnError(
+                        f"{cell.plan.settings.method} at batch {cell.batch} does not fit in the memory of "
+                        f"{watch.bench.device}; give smaller --batches, or --batches best."
+                    ) from None
                 progress.update(task, advance=1, logs=f"{cell.plan.settings.method} at batch {cell.batch}")
     return [_timed(cell, found[1:]) for cell, found in zip(cells, seen, strict=True)]
 

@@ -11,10 +11,11 @@ import torch
 
 from baselines.best_of_n import BestOfN, BestOfNSettings
 from baselines.reno import Reno, RenoSettings
+from hypernoise.errors import HnError
 from hypernoise.experiments.ablation import OPTIMIZATIONS, Setting, reads_back, rereading
 from hypernoise.experiments.bench import plan
 from hypernoise.experiments.runner import Workbench
-from hypernoise.experiments.timing import Cell, Stopwatch, Timed
+from hypernoise.experiments.timing import Cell, Stopwatch, Timed, measure
 from hypernoise.methods import Base, BaseSettings, Sample
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.rewards.redness import Redness
@@ -147,6 +148,10 @@ def test_the_best_batch_is_the_last_that_gains(workbench: Workbench, small_reque
     assert watch.best_batch(only) == 8
     watch.samples = samples[:5]
     assert watch.best_batch(only) == 4
+    with pytest.raises(
+        HnError, match=r"^base at batch 16 does not fit in the memory of cpu; give smaller --batch"
+    ):
+        measure([Cell(only, 1), Cell(only, 16)], watch, 1)
 
 
 def test_the_best_batch_is_printed_and_timed(hn: Callable[..., list[str]], tmp_path: Path) -> None:
