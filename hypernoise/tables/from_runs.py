@@ -65,6 +65,12 @@ class StoredRun:
         """The run's name."""
         return self.store.folder.name
 
+    @property
+    def words(self) -> list[str]:
+        """The beginnings of its name that end with its model, method, benchmark or suite."""
+        parts = [self.settings[part] for part in ("model", "method", "benchmark", "suite")]
+        return ["-".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
     @cached_property
     def records(self) -> list[dict[str, Any]]:
         """One record a sample."""
@@ -142,7 +148,9 @@ def stored_runs(results: Path) -> list[StoredRun]:
 
 
 def find_run(results: Path, name: str) -> StoredRun:
-    """The finished run of that name, or the newest whose name begins so.
+    """The finished run of that name, or the newest whose name begins so; whole words first.
+
+    `shapes-hypernoise` means the method hypernoise, though names of hypernoise-best-of-n's runs begin so too.
 
     Raises:
         HnError: if there is none.
@@ -152,7 +160,8 @@ def find_run(results: Path, name: str) -> StoredRun:
         raise HnError(
             f"In {results / 'runs'} no finished run's name begins with {name!r}; `hn ls runs` lists them."
         )
-    return next((run for run in fitting if run.name == name), fitting[0])
+    whole = [run for run in fitting if name in (run.name, *run.words)]
+    return next((run for run in whole if run.name == name), (whole or fitting)[0])
 
 
 def comparable(runs: Sequence[StoredRun], *wanted: StoredRun) -> list[StoredRun]:

@@ -259,6 +259,20 @@ def test_a_run_is_found_by_its_name_or_is_the_newest_of_its_beginning(store: Sto
         find_run(tmp_path, "sd")
 
 
+def test_a_method_is_not_taken_for_a_newer_one_whose_name_begins_so(store: Store, tmp_path: Path) -> None:
+    store("shapes-hypernoise-geneval-shapes-1", method="hypernoise", started="2026-01-01T00:00:00Z")
+    both = {"method": "hypernoise-best-of-n", "benchmark": "geneval-as-published"}
+    store("shapes-hypernoise-best-of-n-geneval-as-published-shapes-2", started="2026-01-02T00:00:00Z", **both)
+    for name, number in [
+        ("shapes-hypernoise", "1"),
+        ("shapes-hypernoise-", "2"),
+        ("shapes-hypernoise-best", "2"),
+        ("shapes-hypernoise-geneval", "1"),
+        ("shapes", "2"),
+    ]:
+        assert find_run(tmp_path, name).name.endswith(number)
+
+
 def test_notes_name_all_that_a_reader_must_know(store: Store) -> None:
     changed: dict[str, Any] = {
         "preset": "paper, changed",
