@@ -36,8 +36,8 @@ def load_whole(kind: Any, source: HubFiles, **options: Any) -> Any:
     return model
 
 
-def named_by_hash(name: str, content: bytes) -> tuple[str, Any]:
-    """The sha256 of a file of `torch.save` and what it holds, read without running code.
+def named_by_hash(name: str, content: bytes) -> Any:
+    """What a file of `torch.save` holds, read without running code.
 
     Args:
         name: Its published name, which ends with the first eight digits of its sha256, such as "alexnet-7be5be79.pth".
@@ -46,10 +46,9 @@ def named_by_hash(name: str, content: bytes) -> tuple[str, Any]:
     Raises:
         ValueError: if it is another file, or holds more than tensors and plain data.
     """
-    digest = hashlib.sha256(content).hexdigest()
-    if not digest.startswith(name.removesuffix(".pth").rpartition("-")[2]):
+    if not hashlib.sha256(content).hexdigest().startswith(name.removesuffix(".pth").rpartition("-")[2]):
         raise ValueError(f"{name} is another file")
     try:
-        return digest, torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(f"{name} is no file of weights") from error

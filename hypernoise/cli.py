@@ -336,7 +336,9 @@ def export(
     output: Annotated[Path, typer.Option(help="New folder to write the images to.")],
     layout: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="geneval, t2i-compbench or dpg-bench.", show_default="the run's benchmark"),
+        typer.Option(
+            help="Benchmark with the run's prompts whose layout to write.", show_default="the run's own"
+        ),
     ] = None,
     results: Results = RESULTS,
 ) -> None:

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (  # type: ignore[attr-defined]
@@ -19,9 +18,6 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
 
 from hypernoise.errors import HnError
 from hypernoise.files import sha256_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 SHA256_DIGITS = 64
 
@@ -44,6 +40,16 @@ class HubFiles:
     gigabytes: float
     licence: str
     gated: bool = False
+
+    @property
+    def place(self) -> str:
+        """The repository."""
+        return self.repo
+
+    @property
+    def on_hub(self) -> bool:
+        """It is."""
+        return True
 
     @property
     def page(self) -> str:
@@ -121,18 +127,20 @@ class HubFiles:
         folder = self.fetch()
         return {f"{self.repo}/{path.relative_to(folder)}": _sha256(path) for path in self._paths(folder)}
 
-    def damaged(self) -> list[str]:
-        """Names of the large files in the cache whose content does not have the sha256 that the hub stores them by."""
-        folder = self.cached()
-        if folder is None:
-            return []
+    def check(self) -> None:
+        """Hash the large files, which the hub stores by their sha256.
+
+        Raises:
+            HnError: if one of them has another content.
+        """
+        folder = self.fetch()
         stored = {path: name for path in self._paths(folder) if (name := _stored_sha256(path))}
-        return [str(path.relative_to(folder)) for path, name in stored.items() if sha256_of(path) != name]
-
-
-def hashes(sources: Iterable[HubFiles]) -> dict[str, str]:
-    """sha256 of every file that is read of several repositories, by "repository/name"."""
-    return {name: digest for source in sources for name, digest in source.hashes().items()}
+        damaged = [str(path.relative_to(folder)) for path, name in stored.items() if sha256_of(path) != name]
+        if damaged:
+            raise HnError(
+                f"{', '.join(damaged)} of {self.repo} is damaged in the hub's cache; delete {folder.parents[1]} and "
+                "give the same command again."
+            )
 
 
 def _shards_exist(index: Path) -> bool:

@@ -15,9 +15,9 @@ from rich.table import Table
 from hypernoise.errors import HnError
 from hypernoise.experiments.environment import machine, pick_device, versions
 from hypernoise.noise.adapter_files import HUB_ID, on_hub
-from hypernoise.prompts.download import cache_folder
 from hypernoise.prompts.sets import CATALOGUE
 from hypernoise.registry import find, names, nearest
+from hypernoise.remote_files import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from hypernoise.generators.protocol import Card
-    from hypernoise.hub import HubFiles
+    from hypernoise.sources import Source
 
 WITH_SOURCES = ("model", "reward", "benchmark", "rewriter")
 GIB = 2**30
@@ -37,12 +37,12 @@ class Item:
 
     kind: str
     name: str
-    sources: tuple[HubFiles, ...]
+    sources: tuple[Source, ...]
     card: Card | None = None
 
     @property
-    def missing(self) -> tuple[HubFiles, ...]:
-        """What is not whole in the hub's cache."""
+    def missing(self) -> tuple[Source, ...]:
+        """What is not whole on this machine."""
         return tuple(source for source in self.sources if source.cached() is None)
 
     @property
@@ -56,7 +56,7 @@ class Item:
         if not missing:
             return ""
         asked = [source.page for source in missing if source.gated]
-        steps = ["unset HF_HUB_OFFLINE"] if offline else []
+        steps = ["unset HF_HUB_OFFLINE"] if offline and any(source.on_hub for source in missing) else []
         if asked:
             steps += [f"accept the licence at {', '.join(asked)}", *([] if token else ["hf auth login"])]
         return ", then ".join([*steps, f"hn download {self.name}"])
@@ -76,7 +76,7 @@ def items(kinds: Sequence[str] = WITH_SOURCES) -> list[Item]:
     return found
 
 
-def _gigabytes(sources: tuple[HubFiles, ...]) -> str:
+def _gigabytes(sources: tuple[Source, ...]) -> str:
     return f"{sum(source.gigabytes for source in sources):.1f}" if sources else "–"
 
 
@@ -134,7 +134,7 @@ def _machine_lines(device: torch.device, *, offline: bool, token: bool) -> list[
         ("libraries", ", ".join(f"{name} {version}" for name, version in libraries.items())),
         ("hub cache", f"{hub}, {free:.1f} GB free" + (", HF_HUB_OFFLINE is set" if offline else "")),
         ("hub account", "logged in" if token else "not logged in (needed for gated models alone)"),
-        ("downloaded prompts", str(cache_folder())),
+        ("other downloads", str(cache_folder())),
     ]
 
 
@@ -186,11 +186,7 @@ def download(name: str) -> None:
     if name not in found:
         raise HnError(f"There is nothing called {name!r} to download: {nearest(name, [*found, *CATALOGUE])}")
     for source in found[name].sources:
-        folder = source.fetch()
-        if damaged := source.damaged():
-            raise HnError(
-                f"{', '.join(damaged)} of {source.repo} is damaged in the hub's cache; delete "
-                f"{folder.parents[1]} and give the same command again."
-            )
-        console.print(f"{source.repo}: {folder}", highlight=False)
+        place = source.fetch()
+        source.check()
+        console.print(f"{source.place}: {place}", highlight=False)
     console.print(f"{name} is ready.", highlight=False)

@@ -10,7 +10,7 @@ import torch
 from hypernoise.errors import HnError
 from hypernoise.experiments.noise import candidate_noise, step_noise
 from hypernoise.files import sha256_of
-from hypernoise.noise.adapter_files import adapter_folder
+from hypernoise.noise.adapter_files import adapter_folder, refuse_other_training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,7 +172,7 @@ class AdapterSettings:
         `kind` is the method that it was trained for, `method` the one that has these settings, where that is another.
 
         Raises:
-            HnError: if none was given and the model comes with none, or it cannot be had.
+            HnError: if none was given and the model comes with none, it cannot be had, or was trained otherwise.
         """
         named = self.adapter or model.adapters.get(kind)
         if named is None:
@@ -180,7 +180,9 @@ class AdapterSettings:
                 f"No {kind} adapter comes with {model.name}: train one with `hn train` and give its folder "
                 f"by --set {method or kind}.adapter=FOLDER."
             )
-        return adapter_folder(named)
+        folder = adapter_folder(named)
+        refuse_other_training(folder, kind)
+        return folder
 
 
 def adapter_identity(folder: Path) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def test_a_whole_snapshot_is_found_and_known_by_its_hashes(cache: Path) -> None:
     snapshot = make_cache(cache, REPO, FILES)
     assert SOURCE.fetch() == SOURCE.cached() == snapshot
     assert SOURCE.hashes() == {f"{REPO}/{name}": sha256(content) for name, content in FILES.items()}
-    assert SOURCE.damaged() == []
+    SOURCE.check()
 
 
 @pytest.mark.parametrize("lost", FILES)
@@ -78,7 +78,10 @@ def test_all_shards_of_an_index_are_needed(cache: Path) -> None:
 def test_a_changed_file_is_found_damaged(cache: Path) -> None:
     snapshot = make_cache(cache, REPO, FILES)
     (snapshot / "unet" / "weights.safetensors").resolve().write_bytes(b"tensorz")
-    assert SOURCE.damaged() == ["unet/weights.safetensors"]
+    with pytest.raises(
+        HnError, match=r"^unet/weights\.safetensors of .* is damaged in the hub's cache; delete "
+    ):
+        SOURCE.check()
 
 
 def test_a_download_takes_what_is_asked_for_and_then_works_offline(tmp_path: Path) -> None:

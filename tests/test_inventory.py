@@ -12,6 +12,7 @@ from hypernoise.hub import HubFiles
 from hypernoise.inventory import Item, items
 from hypernoise.prompts.sets import CATALOGUE
 from hypernoise.registry import names
+from hypernoise.remote_files import KeptFile, RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,36 @@ def test_doctor_names_everything_that_is_registered(hn: Callable[..., list[str]]
         assert name in said
     assert "GB of memory" in said
     assert "HF_HUB_OFFLINE is set" in said
+
+
+def test_a_file_from_elsewhere_is_downloaded_ahead_too(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str], hn: Callable[..., list[str]]
+) -> None:
+    source = KeptFile(RemoteFile("https://example.org/a.txt", None), "prompts/one", bytes.decode, 0.1, "MIT")
+    item = Item("benchmark", "one", (source,))
+    monkeypatch.setattr("hypernoise.inventory.items", lambda: [item])
+    assert (item.state, item.remedy(offline=True, token=False)) == ("download needed", "hn download one")
+    path = cache / "prompts" / "prompts" / "one" / "a.txt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"a red bench")
+    assert item.state == "ready"
+    assert hn("download", "one") == [f"example.org: {path}", "one is ready."]
+    path.write_bytes(b"something else")
+    assert "is not the file that it should be" in refusal("download", "one")
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("geneval-as-published", ["download.openmmlab.com"]),
+        ("dpg-bench", ["raw.githubusercontent.com"]),
+        ("diversity", ["download.pytorch.org"]),
+    ],
+)
+@pytest.mark.usefixtures("cache")
+def test_what_benchmarks_need_from_elsewhere_is_known(name: str, files: list[str]) -> None:
+    (item,) = (item for item in items(["benchmark"]) if item.name == name)
+    assert [source.place for source in item.missing if not source.on_hub] == files
 
 
 @pytest.mark.usefixtures("cache")

@@ -13,7 +13,7 @@ from benchmarks.geneval.benchmark import GenEval
 from hypernoise.errors import HnError
 from hypernoise.experiments.layout import ImageFile
 from hypernoise.files import inside
-from hypernoise.prompts.download import RemoteFile, kept
+from hypernoise.remote_files import RemoteFile, kept
 from hypernoise.rewriters.chat_server import KEY_VARIABLE
 
 sys.path.append(str(Path(__file__).parent))

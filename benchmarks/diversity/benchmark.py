@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.diversity.judge import judge_with
-from benchmarks.diversity.sources import DINO
+from benchmarks.diversity.sources import ALEXNET, DINO
 from benchmarks.geneval.benchmark import GenEval
 from hypernoise.experiments.benchmark import Heading, Report
 from hypernoise.experiments.statistics import Estimate, bootstrap_interval, pooled, prompt_deviation
+from hypernoise.sources import hashes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from hypernoise.experiments.benchmark import Judge, Prompt, Records
     from hypernoise.experiments.layout import ImageFile
     from hypernoise.experiments.statistics import Scores
-    from hypernoise.hub import HubFiles
+    from hypernoise.sources import Source
 
 
 class Diversity:
@@ -26,7 +27,7 @@ class Diversity:
 
     name: ClassVar[str] = "diversity"
     suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
-    sources: ClassVar[tuple[HubFiles, ...]] = (DINO,)
+    sources: ClassVar[tuple[Source, ...]] = (DINO, ALEXNET)
     whole_prompts: ClassVar[bool] = True
     report: ClassVar[Report] = Report(
         table=7,
@@ -50,7 +51,7 @@ class Diversity:
         if suite == "coco":
             from benchmarks.diversity import lpips  # noqa: PLC0415 - imports torchvision
 
-            return DINO.hashes() | lpips.weights()
+            return hashes(self.sources) | lpips.channels_sha256()
         from hypernoise.rewards.shapes import ShapesClip  # noqa: PLC0415
 
         return ShapesClip.weights()

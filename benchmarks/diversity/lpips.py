@@ -1,7 +1,6 @@
 """LPIPS v0.1 (Zhang et al. 2018) on AlexNet, as one feature vector an image: its distance is their squared distance.
 
-The weights of the layers' channels come with the package `lpips`; AlexNet's are torchvision's, 244 MB from
-download.pytorch.org, which names them by the beginning of their sha256.
+The weights of the layers' channels come with the package `lpips`; AlexNet's are torchvision's.
 """
 
 from __future__ import annotations
@@ -15,16 +14,14 @@ import torch
 from torch import nn
 from torchvision.models import alexnet
 
-from benchmarks.pretrained import named_by_hash
+from benchmarks.diversity.sources import ALEXNET
 from hypernoise.files import sha256_of
-from hypernoise.prompts.download import RemoteFile, cache_folder, kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-SOURCE = RemoteFile("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", None, "weights")
 LAYERS = (1, 4, 7, 9, 11)
 """The five activations of AlexNet's `features` that are compared."""
 
@@ -55,7 +52,7 @@ class Lpips(nn.Module):
             HnError: if AlexNet's cannot be had.
         """
         channels = torch.load(_channels(), map_location="cpu", weights_only=True)
-        return cls(_backbone()[1], channels, device)
+        return cls(ALEXNET.content(), channels, device)
 
     @torch.no_grad()
     def forward(self, images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
@@ -73,9 +70,9 @@ class Lpips(nn.Module):
         return torch.cat(vectors, dim=1)
 
 
-def weights() -> dict[str, str]:
-    """sha256 of both files, by name."""
-    return {SOURCE.name: _backbone()[0], "lpips/v0.1/alex.pth": sha256_of(_channels())}
+def channels_sha256() -> dict[str, str]:
+    """sha256 of the package's file of weights, by its name."""
+    return {"lpips/v0.1/alex.pth": sha256_of(_channels())}
 
 
 def _channels() -> Path:
@@ -83,7 +80,3 @@ def _channels() -> Path:
     assert package is not None  # noqa: S101 - a dependency
     assert package.origin is not None  # noqa: S101
     return Path(package.origin).parent / "weights" / "v0.1" / "alex.pth"
-
-
-def _backbone() -> tuple[str, dict[str, torch.Tensor]]:
-    return kept(SOURCE, cache_folder() / "weights", lambda content: named_by_hash(SOURCE.name, content))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.dpg_bench.judge import judge_with, metadata_of
-from benchmarks.dpg_bench.prompts import published_items
+from benchmarks.dpg_bench.prompts import TABLE, published_items
 from benchmarks.dpg_bench.rules import CATEGORIES, category_scores, first_level, undefined
 from benchmarks.sources import BLIP_VQA, JudgedFromSources
 from hypernoise.errors import HnError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.dpg_bench.prompts import Item
     from hypernoise.experiments.benchmark import Judge, Records
     from hypernoise.experiments.statistics import Estimate
-    from hypernoise.hub import HubFiles
+    from hypernoise.sources import Source
 
 
 class DpgBench(JudgedFromSources):
@@ -30,7 +30,7 @@ class DpgBench(JudgedFromSources):
 
     name: ClassVar[str] = "dpg-bench"
     suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
-    sources: ClassVar[tuple[HubFiles, ...]] = (BLIP_VQA,)
+    sources: ClassVar[tuple[Source, ...]] = (TABLE, BLIP_VQA)
     whole_prompts: ClassVar[bool] = False
     as_published: ClassVar[bool] = False
     report: ClassVar[Report] = Report(

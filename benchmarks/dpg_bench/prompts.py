@@ -7,17 +7,10 @@ import io
 from dataclasses import dataclass
 
 from benchmarks.dpg_bench.rules import Question
-from hypernoise.prompts.download import RemoteFile, cache_folder, kept
+from hypernoise.remote_files import KeptFile, RemoteFile
 
 PROMPTS = 1065
 COLUMNS = {"item_id", "text", "proposition_id", "dependency", "tuple", "question_natural_language"}
-
-# Nobody published the table's checksum, so the first download is pinned.
-SOURCE = RemoteFile(
-    "https://raw.githubusercontent.com/TencentQQGYLab/ELLA/"
-    "025f650e9b36b9603d606042635d98da09e870de/dpg_bench/dpg_bench.csv",
-    sha256=None,
-)
 
 
 @dataclass(frozen=True)
@@ -35,14 +28,7 @@ def published_items(*, as_published: bool = False) -> list[Item]:
     Raises:
         HnError: if the table cannot be had, or is another one than when it was first downloaded.
     """
-
-    def parse(content: bytes) -> list[Item]:
-        items = read_table(content, as_published=as_published)
-        if len(items) != PROMPTS:
-            raise ValueError(f"{len(items)} prompts instead of {PROMPTS}")
-        return items
-
-    return kept(SOURCE, cache_folder() / "prompts" / "dpg-bench", parse)
+    return read_table(TABLE.content(), as_published=as_published)
 
 
 def read_table(content: bytes, *, as_published: bool = False) -> list[Item]:
@@ -85,3 +71,24 @@ def _question(row: dict[str, str]) -> Question:
         parents=tuple(parent for parent in parents if parent != 0),
         category=row["tuple"].split("(")[0].strip(),
     )
+
+
+def _whole(content: bytes) -> bytes:
+    """The table, if it is of all prompts."""
+    items = read_table(content)
+    if len(items) != PROMPTS:
+        raise ValueError(f"{len(items)} prompts instead of {PROMPTS}")
+    return content
+
+
+TABLE = KeptFile(
+    RemoteFile(
+        "https://raw.githubusercontent.com/TencentQQGYLab/ELLA/"
+        "025f650e9b36b9603d606042635d98da09e870de/dpg_bench/dpg_bench.csv",
+        sha256=None,  # nobody published it, so the first download is pinned
+    ),
+    "prompts/dpg-bench",
+    _whole,
+    gigabytes=0.002,
+    licence="Apache-2.0",
+)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from benchmarks.aggregation import MeanOfTasks
 from benchmarks.geneval import prompts as grammar
 from benchmarks.geneval.rules import Detection, verdict
-from benchmarks.geneval.sources import COLOR_CLASSIFIER, DETECTOR
+from benchmarks.geneval.sources import COLOR_CLASSIFIER, DETECTOR, MMDET_DETECTOR
 from benchmarks.sources import JudgedFromSources
 from hypernoise.experiments.benchmark import Heading, Judged, Prompt, Report
 from hypernoise.experiments.layout import ImageFile
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from benchmarks.geneval.detector import Detector
     from benchmarks.geneval.prompts import Metadata
     from hypernoise.experiments.benchmark import Judge, Records
-    from hypernoise.hub import HubFiles
     from hypernoise.shapes.captions import Description
+    from hypernoise.sources import Source
 
 
 class GenEval(JudgedFromSources, MeanOfTasks):
@@ -33,7 +33,7 @@ class GenEval(JudgedFromSources, MeanOfTasks):
 
     name: ClassVar[str] = "geneval"
     suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
-    sources: ClassVar[tuple[HubFiles, ...]] = (DETECTOR, COLOR_CLASSIFIER)
+    sources: ClassVar[tuple[Source, ...]] = (DETECTOR, COLOR_CLASSIFIER)
     whole_prompts: ClassVar[bool] = False
     report: ClassVar[Report] = Report(
         table=1,
@@ -96,7 +96,7 @@ class GenEval(JudgedFromSources, MeanOfTasks):
         """Which judge scored the published prompts."""
         if suite == "shapes":
             return []
-        repositories = ", ".join(source.repo for source in self.sources)
+        repositories = ", ".join(source.place for source in self.sources)
         return [
             f"Judges: {repositories}, float32; the published script has mmdet's weights of this detector, as "
             "`geneval-as-published` has."
@@ -108,18 +108,12 @@ class GenEvalAsPublished(GenEval):
 
     name: ClassVar[str] = "geneval-as-published"
     suites: ClassVar[tuple[str, ...]] = ("coco",)
-    sources: ClassVar[tuple[HubFiles, ...]] = (COLOR_CLASSIFIER,)
+    sources: ClassVar[tuple[Source, ...]] = (MMDET_DETECTOR, COLOR_CLASSIFIER)
     report: ClassVar[Report] = replace(
         GenEval.report,
         name="table1-as-published",
         title="GenEval, with its published script's detector (Table 1)",
     )
-
-    def identity(self, suite: str) -> dict[str, str]:
-        """The hashes of both networks' weights."""
-        from benchmarks.geneval import mmdet_weights  # noqa: PLC0415 - imports transformers
-
-        return mmdet_weights.identity() | super().identity(suite)
 
     def detector(self, device: torch.device) -> Detector:
         """The same network with mmdet's weights."""

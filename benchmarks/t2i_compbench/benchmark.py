@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from hypernoise.experiments.benchmark import Judge, Records
-    from hypernoise.hub import HubFiles
+    from hypernoise.sources import Source
 
 
 class T2ICompBench(JudgedFromSources, MeanOfTasks):
@@ -28,7 +28,7 @@ class T2ICompBench(JudgedFromSources, MeanOfTasks):
 
     name: ClassVar[str] = "t2i-compbench"
     suites: ClassVar[tuple[str, ...]] = ("coco", "shapes")
-    sources: ClassVar[tuple[HubFiles, ...]] = (BLIP_VQA,)
+    sources: ClassVar[tuple[Source, ...]] = (BLIP_VQA,)
     whole_prompts: ClassVar[bool] = False
     report: ClassVar[Report] = Report(
         table=5,

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import torch
 
     from hypernoise.experiments.benchmark import Judge, Records
-    from hypernoise.hub import HubFiles
+    from hypernoise.sources import Source
 
 
 class T2ICompBenchOther(T2ICompBench):
     """Suite `coco`: the 1,200 published validation prompts. Suite `shapes`: 180 of the embedded world."""
 
     name: ClassVar[str] = "t2i-compbench-other"
-    sources: ClassVar[tuple[HubFiles, ...]] = (DETECTOR, BLIP_VQA, CLIP)
+    sources: ClassVar[tuple[Source, ...]] = (DETECTOR, BLIP_VQA, CLIP)
     report: ClassVar[Report] = Report(
         table=None,
         name="t2i-compbench-other",

@@ -24,7 +24,6 @@ from typing import Any
 from hypernoise.errors import HnError
 
 CATEGORIES = ("color", "shape", "texture")
-OTHER_CATEGORIES = ("spatial", "numeracy", "non_spatial", "complex")
 
 SHA256 = {
     "prompts.jsonl": "4f3cdfeed56576df98fb37ed611bf039640777a4f8a5a25cca5a7f757e5d65ff",

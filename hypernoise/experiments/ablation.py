@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 SINGLY = 4
 """Samples that are taken one after another where nothing is done in batches."""
 
-ADAPTED = ("hypernoise", "lora-finetune")
-ITERATED = ("best-of-n", "reno")
+ADAPTED = ("hypernoise", "lora-finetune", "hypernoise-best-of-n")
+ITERATED = ("best-of-n", "hypernoise-best-of-n", "reno")
 
 
 class Unread(Encoded):

@@ -221,9 +221,10 @@ def _progress(console: Console) -> Progress:
 
 def _advance(progress: Progress, task: TaskID, count: int) -> None:
     progress.advance(task, count)
-    speed = progress.tasks[task].speed or 0.0
-    stored = speed > 10_000  # images a second, which no method makes
-    progress.update(task, speed="stored" if stored else f"{speed:.1f} images/s")
+    speed = progress.tasks[task].speed  # images a second, known from the second piece on
+    words = "" if speed is None else f"{speed:.1f} images/s"
+    made = speed is None or speed < 10_000  # which no method reaches
+    progress.update(task, speed=words if made else "stored")
 
 
 def jobs(request: Request, results: Path, workers: int = 1) -> list[Job]:

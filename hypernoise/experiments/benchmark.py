@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from hypernoise.experiments.statistics import Estimate, Scores
-    from hypernoise.hub import HubFiles
+    from hypernoise.sources import Source
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Benchmark(Protocol):
 
     name: ClassVar[str]
     suites: ClassVar[tuple[str, ...]]
-    sources: ClassVar[tuple[HubFiles, ...]] = ()
+    sources: ClassVar[tuple[Source, ...]] = ()
     report: ClassVar[Report]
     whole_prompts: ClassVar[bool] = False
 

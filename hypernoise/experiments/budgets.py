@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Request, plan, run
 from hypernoise.experiments.environment import pick_device
 from hypernoise.registry import find
@@ -19,12 +20,19 @@ if TYPE_CHECKING:
 
 
 def _requests(request: Request, budgets: Sequence[int]) -> Iterator[tuple[str, int | None, Request]]:
-    """Method, budget and request of every run: `base` first, and one run for a method without a budget to vary."""
+    """Method, budget and request of every run: `base` first, and one run for a method without a budget to vary.
+
+    Raises:
+        HnError: if the user sets what the budgets vary.
+    """
     others = [text for text in request.methods if text.partition(":")[0] != "base"]
     for text in ("base", *others):
         name = text.partition(":")[0]
         own = [change for change in request.changes if change.startswith(f"{name}.")]
         setting = find("method", name).budget
+        for change in own:
+            if setting and change.startswith(f"{name}.{setting}="):
+                raise HnError(f"--budget sets {name}.{setting}, so --set {change} has no place beside it.")
         for budget in budgets if setting else [None]:
             changes = own if budget is None else [*own, f"{name}.{setting}={budget}"]
             yield text, budget, replace(request, methods=[text], changes=changes)
@@ -36,10 +44,13 @@ def run_budgets(request: Request, budgets: Sequence[int], results: Path) -> None
     Raises:
         HnError: for the first thing that cannot be done, before anything is computed or written.
     """
-    plan(request, pick_device(request.device))
-    console = Console()
+    device, console = pick_device(request.device), Console()
+    plan(request, device)
+    requests = list(_requests(request, budgets))
+    for _, _, one in requests:
+        plan(one, device)
     points = []
-    for method, budget, one in _requests(request, budgets):
+    for method, budget, one in requests:
         console.print(method if budget is None else f"{method}, budget {budget}", highlight=False)
         (done,) = run(one, results, console)
         points.append(Point(method, budget, done))

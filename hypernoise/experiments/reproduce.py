@@ -9,6 +9,7 @@ from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import Request, run, run_bench
+from hypernoise.noise.adapter_files import TRAININGS
 from hypernoise.noise.training import TrainRequest, preset_of, run_training
 from hypernoise.registry import find, nearest
 from hypernoise.tables.contact_sheet import contact_sheet
@@ -33,9 +34,6 @@ REDNESS_PROMPTS, REDNESS_EPOCHS = "t2i-compbench-train", 200 * 30 / 4859
 
 SHOWN = 12
 """Prompts of a figure of images, spread over the tasks; none is chosen by hand."""
-
-KINDS = {"hypernoise": "hypernoise", "lora-finetune": "lora"}
-"""What `hn train` calls the training of a method's adapter."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +111,11 @@ def _table8(setting: Setting, results: Path) -> None:
 def _train(setting: Setting, method: str, rank: int, results: Path) -> Path:
     """The folder of a method's adapter of some rank, trained if it is not there; its scale is the preset's."""
     name = "shapes-ranks" if setting.model == "shapes" else None
-    preset = preset_of(KINDS[method], setting.model, name)
+    preset = preset_of(TRAININGS[method], setting.model, name)
     folder = results / "adapters" / f"{setting.model}-rank-{rank}" / method
     run_training(
         TrainRequest(
-            kind=KINDS[method],
+            kind=TRAININGS[method],
             model=setting.model,
             preset=name,
             prompts=[],

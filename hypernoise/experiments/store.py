@@ -1,4 +1,4 @@
-"""What a run leaves on disk, written so that a kill at any instant loses at most the piece being worked on.
+"""What a run leaves on disk, written so that a kill at any instant loses at most the pieces being made and stored.
 
 A run's folder holds `manifest.json`, `images/<prompt>/<seed>.png`, `records/<piece>.jsonl` (one line a sample, the
 same however often and on whatever day the run is repeated) and `costs/<piece>.jsonl` (what was measured). A piece

@@ -120,14 +120,20 @@ def measure(cells: Sequence[Cell], watch: Stopwatch, rounds: int) -> list[Timed]
     """Every cell in rounds A B C A B C, after one round that does not count.
 
     Raises:
-        HnError: if there are fewer samples than a batch takes.
+        HnError: if a batch does not fit in memory.
     """
     seen: list[list[tuple[float, float, float | None]]] = [[] for _ in cells]
     with training_progress() as progress:
         task = progress.add_task("timing", total=(rounds + 1) * len(cells), logs="")
         for _ in range(rounds + 1):
             for cell, found in zip(cells, seen, strict=True):
-                found.append(watch(cell))
+                try:
+                    found.append(watch(cell))
+                except torch.OutOfMemoryError:
+                    raise HnError(
+                        f"{cell.plan.settings.method} at batch {cell.batch} does not fit in the memory of "
+                        f"{watch.bench.device}; give smaller --batches, or --batches best."
+                    ) from None
                 progress.update(task, advance=1, logs=f"{cell.plan.settings.method} at batch {cell.batch}")
     return [_timed(cell, found[1:]) for cell, found in zip(cells, seen, strict=True)]
 
@@ -158,7 +164,7 @@ def _sizes(batches: str, plans: Sequence[Plan], watch: Stopwatch, console: Conso
 def run_times(request: Request, batches: str, rounds: int, results: Path, *, ablation: bool) -> None:
     """`hn time`: measure, print, and write `timing.csv` and `timing.md` below `results/<model>/`.
 
-    With `ablation`, what every optimization gains at the largest batch too, as `ablation.csv`.
+    With `ablation`, what every optimization gains at the largest batch too, as `ablation.csv` and `ablation.md`.
 
     Raises:
         HnError: for the first thing that cannot be done, before anything is computed or written.
@@ -169,6 +175,11 @@ def run_times(request: Request, batches: str, rounds: int, results: Path, *, abl
     first = plans[0].settings
     if first.method != "base":
         raise HnError("The first method must be base: the others' times are given as multiples of its time.")
+    if ablation and benchmark.whole_prompts:
+        raise HnError(
+            f"{benchmark.name} compares the images of a prompt, so judging them one by one cannot be timed: give "
+            "--ablate another --benchmark."
+        )
     samples, largest = all_samples(prompts, first), max(numbers, default=1)
     if len(samples) < largest:
         raise HnError(
@@ -188,6 +199,4 @@ def run_times(request: Request, batches: str, rounds: int, results: Path, *, abl
         settings = [
             Setting(each.at_batch(largest), bench, prompts, samples[:largest], results) for each in plans
         ]
-        publish_ablation(
-            ablate(settings, rounds), request.model, f"Batch {largest}. {timing.where}", results, console
-        )
+        publish_ablation(ablate(settings, rounds), largest, timing, results, console)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from hypernoise.errors import HnError
-from hypernoise.hub import hashes
+from hypernoise.sources import hashes
 
 if TYPE_CHECKING:
     import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from hypernoise.hub import HubFiles
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 """An owner and a name."""
+
+TRAINING = "training.json"
+"""In an adapter's folder, the facts about how it was made; adapters of others have none."""
+
+TRAININGS = {"hypernoise": "hypernoise", "lora-finetune": "lora"}
+"""What `hn train` calls the training of a method's adapter."""
 
 
 def on_hub(repo: str) -> HubFiles:
@@ -31,3 +38,19 @@ def adapter_folder(named: str) -> Path:
     raise HnError(
         f"There is no adapter folder {named}; name a folder, or an adapter on the hub as OWNER/NAME."
     )
+
+
+def refuse_other_training(folder: Path, method: str) -> None:
+    """Let no method run with an adapter that says it was trained for another one, as which it would fit too.
+
+    Raises:
+        HnError: if it is one.
+    """
+    try:
+        kind = json.loads((folder / TRAINING).read_text())["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if kind != TRAININGS[method]:
+        raise HnError(
+            f"The adapter {folder} was made by `hn train {kind}`, {method} needs one of `hn train {TRAININGS[method]}`."
+        )

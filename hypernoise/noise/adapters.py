@@ -20,6 +20,7 @@ from torch import nn
 
 from hypernoise.errors import HnError
 from hypernoise.files import write_atomically
+from hypernoise.noise.adapter_files import TRAINING
 from hypernoise.noise.dense_depthwise import DenseBranchConv2d, branch
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
-TRAINING = "training.json"
 PEFT_PREFIX = "base_model.model."
 """Begins every name in an adapter that peft itself saved; the published ones lack it."""
 OTHER_TECHNIQUES = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "lora_bias", "modules_to_save")

@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from hypernoise.experiments.environment import pick_device
 from hypernoise.experiments.noise import initial_noise
 from hypernoise.generators.protocol import refuse_steering
-from hypernoise.noise.adapter_files import adapter_folder
+from hypernoise.noise.adapter_files import adapter_folder, refuse_other_training
 from hypernoise.noise.hypernetwork import NoiseHypernetwork
 from hypernoise.noise.objective import (
     Divergence,
@@ -136,6 +136,7 @@ def run_diagnosis(adapter: str, model: str, samples: int, prompt_sets: Sequence[
     kind = find("model", model)
     refuse_steering(kind, "hn diagnose")
     folder = adapter_folder(adapter)
+    refuse_other_training(folder, "hypernoise")
     prompts = load_all(prompt_sets or kind.training_prompts)
     generator: Generator = kind.load(pick_device(device))
     found = diagnose(NoiseHypernetwork.load(generator, folder), generator, prompts[:samples])

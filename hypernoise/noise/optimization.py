@@ -37,16 +37,10 @@ class Update:
 
 
 def build_steering(kind: str, generator: Generator, settings: TrainSettings) -> Steering:
-    """An untrained steering; `kind` is "hypernoise" or "lora".
-
-    Raises:
-        HnError: if a gradient is to be clipped that direct fine-tuning does not have.
-    """
+    """An untrained steering; `kind` is "hypernoise" or "lora"."""
     lora = LoraSettings(settings.rank, settings.alpha, settings.dense_depthwise)
     steering = STEERINGS[kind](generator, lora, settings.seed, checkpointing=settings.checkpointing)
-    if settings.max_noise_gradient:
-        if not isinstance(steering, SteersNoise):
-            raise HnError("max_noise_gradient must be 0 in direct fine-tuning, which modulates no noise.")
+    if isinstance(steering, SteersNoise):
         steering.max_gradient = settings.max_noise_gradient / settings.reward_divisor
     return steering
 

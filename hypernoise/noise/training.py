@@ -233,15 +233,23 @@ def preset_of(kind: str, model: str, name: str | None = None) -> TrainSettings:
 
 
 def _settings(request: TrainRequest) -> TrainSettings:
+    """The preset as the user changed it.
+
+    Raises:
+        HnError: if a change cannot be read, or limits a gradient that direct fine-tuning does not have.
+    """
     changes = {}
     for text in request.changes:
         setting, equals, value = text.partition("=")
         if not equals:
             raise HnError(f"--set is {text!r} but must be SETTING=VALUE, such as rank=64.")
         changes[setting] = value
-    return overridden(
+    settings = overridden(
         preset_of(request.kind, request.model, request.preset), changes, f"hn train {request.kind}"
     )
+    if request.kind == "lora" and settings.max_noise_gradient:
+        raise HnError("max_noise_gradient must be 0 in direct fine-tuning, which modulates no noise.")
+    return settings
 
 
 def _evaluated(suites: Sequence[str]) -> tuple[list[str], list[str]]:

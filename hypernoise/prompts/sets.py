@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypernoise.errors import HnError
-from hypernoise.prompts.download import RemoteFile, cache_folder, kept
 from hypernoise.registry import nearest
+from hypernoise.remote_files import RemoteFile, cache_folder, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from hypernoise.hub import hashes
+from hypernoise.sources import hashes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from hypernoise.files import write_atomically
-from hypernoise.tables.render import EMBEDDED, MEASURED, Cell, Column, Section, Sheet
+from hypernoise.tables.markdown import markdown
+from hypernoise.tables.render import Cell, Column, Section, Sheet, heading_of
 from hypernoise.tables.terminal import terminal
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hypernoise.experiments.ablation import Ablated
+    from hypernoise.tables.timing import Timing
 
 COLUMNS = (
     Column("Optimization", "Optimization", numeric=False),
@@ -63,15 +65,15 @@ def _line(record: Mapping[Any, Any]) -> tuple[Cell, ...]:
 
 
 def publish_ablation(
-    ablated: Sequence[Ablated], model: str, notes: str, results: Path, console: Console
+    ablated: Sequence[Ablated], batch: int, timing: Timing, results: Path, console: Console
 ) -> None:
-    """Print the table, `notes` below it, and write `ablation.csv` below `results/<model>/`."""
-    path, table = results / model / "ablation.csv", frame(ablated)
-    write_atomically(path, table.to_csv(index=False, float_format="%.6g").encode())
+    """Print the table and write `ablation.csv` and `ablation.md` below `results/<model>/`; of `timing` where it was."""
+    folder, table = results / timing.model, frame(ablated)
     lines = tuple(_line(record) for record in table.to_dict("records"))
-    heading = EMBEDDED if model == "shapes" else MEASURED
-    sheet = Sheet(
-        f"What optimizations gain, {model}", COLUMNS, (Section(heading, lines),), (*NOTES, notes), {}
-    )
+    title, notes = f"What optimizations gain, {timing.model}", (*NOTES, f"Batch {batch}. {timing.where}")
+    sheet = Sheet(title, COLUMNS, (Section(heading_of(timing.model), lines),), notes, {})
+    table = table.assign(model=timing.model, batch=batch, **timing.circumstances)
+    write_atomically(folder / "ablation.csv", table.to_csv(index=False, float_format="%.6g").encode())
+    write_atomically(folder / "ablation.md", markdown(sheet).encode())
     console.print(terminal(sheet, console.width))
-    console.print(f"Written to {path}", style="dim", highlight=False)
+    console.print(f"Written to {folder}/ablation.csv and ablation.md", style="dim", highlight=False)

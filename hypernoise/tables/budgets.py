@@ -13,16 +13,14 @@ from hypernoise.tables.cost_figure import figure
 from hypernoise.tables.from_runs import notes
 from hypernoise.tables.markdown import markdown
 from hypernoise.tables.render import (
-    EMBEDDED,
     LEGEND,
-    MEASURED,
     MISSING,
     Cell,
     Column,
     Section,
     Sheet,
     estimate_cell,
-    is_embedded,
+    heading_of,
 )
 from hypernoise.tables.terminal import terminal
 
@@ -104,7 +102,7 @@ def _notes(points: Sequence[Point]) -> list[str]:
     dearest = {point.method: point for point in points}
     others = [point for point in points if point.run.failures and point is not dearest[point.method]]
     failed = [f"{point.name}: {point.run.failures} images failed and count as wrong." for point in others]
-    return [*notes([point.run for point in dearest.values()]), *failed]
+    return [*notes([point.run for point in dearest.values()], own_clocks=True), *failed]
 
 
 def publish_budgets(points: Sequence[Point], results: Path, console: Console) -> None:
@@ -114,7 +112,7 @@ def publish_budgets(points: Sequence[Point], results: Path, console: Console) ->
     """
     base = points[0].run
     report, model = base.benchmark.report, str(base.settings["model"])
-    heading = EMBEDDED if is_embedded(model) else MEASURED
+    heading = heading_of(model)
     sheets = sheet(points, heading, report), winners.sheet(points, heading, report)
     place = results / model / f"budgets-{base.benchmark.name}"
     write_atomically(place.with_suffix(".csv"), frame(points).round(5).to_csv(index=False).encode())

@@ -65,6 +65,12 @@ class StoredRun:
         """The run's name."""
         return self.store.folder.name
 
+    @property
+    def words(self) -> list[str]:
+        """The beginnings of its name that end with its model, method, benchmark or suite."""
+        parts = [self.settings[part] for part in ("model", "method", "benchmark", "suite")]
+        return ["-".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
     @cached_property
     def records(self) -> list[dict[str, Any]]:
         """One record a sample."""
@@ -142,7 +148,9 @@ def stored_runs(results: Path) -> list[StoredRun]:
 
 
 def find_run(results: Path, name: str) -> StoredRun:
-    """The finished run of that name, or the newest whose name begins so.
+    """The finished run of that name, or the newest whose name begins so; whole words first.
+
+    `shapes-hypernoise` means the method hypernoise, though names of hypernoise-best-of-n's runs begin so too.
 
     Raises:
         HnError: if there is none.
@@ -152,7 +160,8 @@ def find_run(results: Path, name: str) -> StoredRun:
         raise HnError(
             f"In {results / 'runs'} no finished run's name begins with {name!r}; `hn ls runs` lists them."
         )
-    return next((run for run in fitting if run.name == name), fitting[0])
+    whole = [run for run in fitting if name in (run.name, *run.words)]
+    return next((run for run in whole if run.name == name), (whole or fitting)[0])
 
 
 def comparable(runs: Sequence[StoredRun], *wanted: StoredRun) -> list[StoredRun]:
@@ -267,20 +276,31 @@ def _language_model(run: StoredRun) -> list[str]:
     return said
 
 
-def _timed(runs: Sequence[StoredRun]) -> list[str]:
-    """Which times are not the runs' own."""
-    methods = [run.settings["method"] for run in runs if run.timed is not None]
-    if not methods:
-        return []
-    return [
-        f"Times of {', '.join(methods)}: measured by `hn time` in interleaved rounds on the same machine, not while "
-        "the runs were made, when storing goes on beside generating."
-    ]
+def _clocks(timed: Sequence[StoredRun], others: Sequence[StoredRun]) -> list[str]:
+    """Which times are those of `hn time`, and which the runs' own."""
+    said = []
+    if timed:
+        said.append(
+            f"Times of {_methods(timed)}: measured by `hn time` in interleaved rounds on the same machine."
+        )
+    if others:
+        said.append(
+            f"Times of {_methods(others)}: the runs' own, taken while images made before may have been stored."
+        )
+    return said
 
 
-def notes(runs: Sequence[StoredRun]) -> list[str]:
-    """What a reader must know to trust the rows: sizes, detectable difference, settings, machine, failures."""
+def _methods(runs: Sequence[StoredRun]) -> str:
+    return ", ".join(run.settings["method"] for run in runs)
+
+
+def notes(runs: Sequence[StoredRun], *, own_clocks: bool = False) -> list[str]:
+    """What a reader must know to trust the rows: sizes, detectable difference, settings, machine, failures.
+
+    With `own_clocks` the rows have the runs' own times, whatever `hn time` measured.
+    """
     first = runs[0]
+    timed = [run for run in runs if run.timed is not None and not own_clocks]
     base = next((run for run in runs if run.settings["method"] == "base"), None)
     machine, report = first.manifest["machine"], first.benchmark.report
     said = [
@@ -288,7 +308,7 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
         f"prompt set {first.settings['prompts_sha256'][:8]}.",
         f"Time: median seconds an image at batch {first.settings['batch']}, text encoding and decoding included, "
         f"loading, judging and storing not; {machine['processor']}, {machine['threads']} threads, {machine['device']}.",
-        *_timed(runs),
+        *_clocks(timed, [run for run in runs if run not in timed]),
         *first.benchmark.remarks(first.settings["suite"], first.records),
     ]
     for run in runs:
@@ -306,7 +326,7 @@ def notes(runs: Sequence[StoredRun]) -> list[str]:
             said.append(f"{method}: {run.failures} images failed and count as wrong.")
         for reward, count in run.unrewarded.items():
             said.append(f"{method}: {count} images have no finite value of the reward {reward}.")
-        if run.workers > 1 and run.timed is None:
+        if run.workers > 1 and run not in timed:
             said.append(f"{method}: its times were taken while up to {run.workers} workers ran at once.")
         said += _language_model(run)
     weights = ", ".join(f"{name} × {weight:g}" for name, weight in first.settings["rewards"].items())

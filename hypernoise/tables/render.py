@@ -113,6 +113,11 @@ def arrange(rows: Sequence[Row], paper: pd.DataFrame, notes: Sequence[str], repo
     )
 
 
+def heading_of(model: str) -> str:
+    """The heading of a section of what was measured with a model."""
+    return EMBEDDED if is_embedded(model) else MEASURED
+
+
 def is_embedded(model: str) -> bool:
     """Whether a model belongs to the embedded world."""
     return model == "shapes" or model.startswith("shapes-")

@@ -14,8 +14,6 @@ from hypernoise.tables.markdown import markdown
 from hypernoise.tables.plots import MARKERS, drawing
 from hypernoise.tables.reference import paper_rows
 from hypernoise.tables.render import (
-    EMBEDDED,
-    MEASURED,
     MISSING,
     PAPER,
     Cell,
@@ -23,6 +21,7 @@ from hypernoise.tables.render import (
     Section,
     Sheet,
     estimate_cell,
+    heading_of,
 )
 from hypernoise.tables.terminal import terminal
 
@@ -84,14 +83,13 @@ class Sweep:
 
     def sheet(self) -> Sheet:
         """The printed table, the paper's rows below ours."""
-        heading = EMBEDDED if self.model == "shapes" else MEASURED
         notes = dict.fromkeys(note for runs in self.groups for note in from_runs.notes(runs)[:1])
         quoted = tuple(_quoted(record) for record in paper_rows(self.number).to_dict("records"))
         return Sheet(
             self.title,
             COLUMNS,
             (
-                Section(heading, tuple(_measured(row, rank) for row, rank in self.lines)),
+                Section(heading_of(self.model), tuple(_measured(row, rank) for row, rank in self.lines)),
                 Section(PAPER, quoted, quoted=True),
             ),
             (LEGEND, *notes, from_runs.notes(self.groups[0])[-1]),

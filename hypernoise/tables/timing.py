@@ -10,7 +10,7 @@ import pandas as pd
 
 from hypernoise.files import write_atomically
 from hypernoise.tables.markdown import markdown
-from hypernoise.tables.render import CHANGED, EMBEDDED, MEASURED, MISSING, Cell, Column, Section, Sheet
+from hypernoise.tables.render import CHANGED, MISSING, Cell, Column, Section, Sheet, heading_of
 from hypernoise.tables.terminal import terminal
 
 if TYPE_CHECKING:
@@ -71,9 +71,13 @@ class Timing:
             "nfe": each.nfe,
             "peak_memory_mb": each.megabytes,
             "rounds": len(each.seconds),
-            "rewards": weighted(self.rewards),
-            **self.machine,
+            **self.circumstances,
         }
+
+    @property
+    def circumstances(self) -> dict[str, Any]:
+        """What times depend on beside the method, the model and the batch: the rewards and the machine."""
+        return {"rewards": weighted(self.rewards), **self.machine}
 
     def _times_base(self, each: Timed) -> float:
         """Median over rounds of the ratio to base's time at the same batch size."""
@@ -88,10 +92,9 @@ class Timing:
 
     def sheet(self) -> Sheet:
         """The printed table, with the machine in its heading."""
-        heading = EMBEDDED if self.model == "shapes" else MEASURED
         lines = tuple(_line(record) for record in self.frame().to_dict("records"))
         title, notes = f"Time an image takes, {self.model}", (*FAIRNESS, self.where)
-        return Sheet(title, COLUMNS, (Section(heading, lines),), notes, {})
+        return Sheet(title, COLUMNS, (Section(heading_of(self.model), lines),), notes, {})
 
 
 def _line(record: Mapping[Any, Any]) -> tuple[Cell, ...]:

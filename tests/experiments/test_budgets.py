@@ -108,6 +108,10 @@ def test_a_task_of_one_prompt_has_no_interval(hn: Hn, tmp_path: Path) -> None:
             ["--method", "best-of-n", "--budget", "1", "--set", "reno.iterations=3"],
             "changes 'reno', which is not",
         ),
+        (
+            ["--method", "best-of-n", "--budget", "1", "--set", "best-of-n.n=3"],
+            "--budget sets best-of-n.n, so --set best-of-n.n=3 has no place beside it.",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(

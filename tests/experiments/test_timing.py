@@ -11,10 +11,11 @@ import torch
 
 from baselines.best_of_n import BestOfN, BestOfNSettings
 from baselines.reno import Reno, RenoSettings
+from hypernoise.errors import HnError
 from hypernoise.experiments.ablation import OPTIMIZATIONS, Setting, reads_back, rereading
 from hypernoise.experiments.bench import plan
 from hypernoise.experiments.runner import Workbench
-from hypernoise.experiments.timing import Cell, Stopwatch, Timed
+from hypernoise.experiments.timing import Cell, Stopwatch, Timed, measure
 from hypernoise.methods import Base, BaseSettings, Sample
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.rewards.redness import Redness
@@ -51,8 +52,9 @@ def test_every_method_is_timed_at_every_batch_size(hn: Callable[..., list[str]],
 
 
 def test_every_optimization_is_switched_off_alone(hn: Callable[..., list[str]], tmp_path: Path) -> None:
+    both = ["--method", "hypernoise-best-of-n", "--set", "hypernoise-best-of-n.n=2"]
     words = ["--batches", "2", "--rounds", 3, "--ablate", "--device", "cpu", "--results", tmp_path]
-    hn("time", "--model", "shapes", *METHODS, *words)
+    hn("time", "--model", "shapes", *METHODS, *both, *words)
     frame = pd.read_csv(tmp_path / "shapes" / "ablation.csv")
     assert list(frame) == [
         "optimization",
@@ -62,14 +64,27 @@ def test_every_optimization_is_switched_off_alone(hn: Callable[..., list[str]], 
         "ratio",
         "ratio_low",
         "ratio_high",
+        "model",
+        "batch",
+        "rewards",
+        "system",
+        "processor",
+        "cores",
+        "threads",
+        "device",
+        "memory",
     ]
+    assert "Batch 2. 3 rounds, steps: 1. Machine: system" in (tmp_path / "shapes" / "ablation.md").read_text()
     rows = list(zip(frame["optimization"], frame["method"], strict=True))
     assert rows == [
         (optimization.name, method)
         for optimization in OPTIMIZATIONS
-        for method in ("base", "hypernoise", "best-of-n")
+        for method in ("base", "hypernoise", "best-of-n", "hypernoise-best-of-n")
         if not optimization.methods or method in optimization.methods
     ]
+    assert {"merged adapter", "values not read back"} <= {
+        optimization for optimization, method in rows if method == "hypernoise-best-of-n"
+    }
     assert (frame["ratio_low"] <= frame["ratio"]).all()
     assert (frame["ratio"] <= frame["ratio_high"]).all()
     assert not (tmp_path / "runs").exists()
@@ -133,6 +148,10 @@ def test_the_best_batch_is_the_last_that_gains(workbench: Workbench, small_reque
     assert watch.best_batch(only) == 8
     watch.samples = samples[:5]
     assert watch.best_batch(only) == 4
+    with pytest.raises(
+        HnError, match=r"^base at batch 16 does not fit in the memory of cpu; give smaller --batch"
+    ):
+        measure([Cell(only, 1), Cell(only, 16)], watch, 1)
 
 
 def test_the_best_batch_is_printed_and_timed(hn: Callable[..., list[str]], tmp_path: Path) -> None:
@@ -163,6 +182,10 @@ def test_ratios_are_taken_within_a_round() -> None:
             "--batches is '1,x' but must be whole numbers from 1 on, such as 1,40 or 1,best.",
         ),
         (["--batches", "0"], "--batches is '0' but must be whole numbers from 1 on, such as 1,40 or 1,best."),
+        (
+            ["--ablate", "--benchmark", "diversity"],
+            "diversity compares the images of a prompt, so judging them ",
+        ),
         (["--batches", "5000"], "There are 1200 samples but a batch of 5000: ask for at most 1200."),
     ],
 )

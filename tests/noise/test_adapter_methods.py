@@ -125,3 +125,26 @@ def test_a_missing_adapter_is_said_before_anything_is_computed(
     for method in ("hypernoise", "lora-finetune"):
         with pytest.raises(HnError, match=f"No {method} adapter comes with shapes: train one"):
             plan(request(methods=[method]), CPU)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "sentence"),
+    [
+        (
+            HyperNoise,
+            "lora-finetune",
+            "made by `hn train lora`, hypernoise needs one of `hn train hypernoise`",
+        ),
+        (
+            LoraFinetune,
+            "hypernoise",
+            "made by `hn train hypernoise`, lora-finetune needs one of `hn train lora`",
+        ),
+    ],
+)
+def test_an_adapter_that_was_trained_for_the_other_method_is_refused(
+    method: type[HyperNoise | LoraFinetune], kind: str, sentence: str
+) -> None:
+    other = method(AdapterSettings(ShapesGenerator.adapters[kind]))
+    with pytest.raises(HnError, match=sentence):
+        other.identity(ShapesGenerator)

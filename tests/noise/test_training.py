@@ -131,11 +131,6 @@ def test_no_samples_reward_pulls_its_noise_harder_than_the_limit(
     torch.testing.assert_close(pulls(own, redness, limit), free.clamp(max=limit), rtol=1e-3, atol=0)
 
 
-def test_direct_fine_tuning_has_no_noise_to_clip(own: ShapesGenerator) -> None:
-    with pytest.raises(HnError, match="max_noise_gradient must be 0"):
-        build_steering("lora", own, replace(SETTINGS, max_noise_gradient=1.0))
-
-
 def test_checkpointing_changes_no_gradient(own: ShapesGenerator, redness: Ensemble) -> None:
     gradients = {}
     for checkpointing in (False, True):
@@ -228,6 +223,7 @@ def test_the_papers_tables_are_presets(kind: str) -> None:
         ({"rank": 0}, "at least 1"),
         ({"temperature": 0.0}, "above 0"),
         ({"learning_rate": float("inf")}, "finite"),
+        ({"max_noise_gradient": -1.0}, "max_noise_gradient"),
     ],
 )
 def test_settings_are_checked(change: dict[str, Any], said: str) -> None:
@@ -341,6 +337,7 @@ def test_a_model_s_own_prompts_are_cleaned_of_evaluation_prompts(
         ({"changes": ["rank"]}, "SETTING=VALUE"),
         ({"changes": ["ranks=3"]}, "did you mean 'rank'"),
         ({"changes": ["noise=white"]}, "fresh, batch, one, multi"),
+        ({"changes": ["max_noise_gradient=4"], "kind": "lora"}, "max_noise_gradient must be 0"),
         ({"rewards": ["redness=x"]}, "NAME=WEIGHT"),
         ({"model": "shape"}, "did you mean 'shapes'"),
         ({"prompts": ["shapes-trian"]}, "shapes-train"),

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from hypernoise.errors import HnError
-from hypernoise.prompts.download import RemoteFile
 from hypernoise.prompts.sets import (
     CATALOGUE,
     PromptSet,
@@ -25,6 +24,7 @@ from hypernoise.prompts.sets import (
     parquet_captions,
     shapes_captions,
 )
+from hypernoise.remote_files import RemoteFile
 from hypernoise.shapes.suite import may_train
 from hypernoise.shapes.training.data import random_caption
 

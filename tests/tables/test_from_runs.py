@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Protocol
@@ -258,6 +259,20 @@ def test_a_run_is_found_by_its_name_or_is_the_newest_of_its_beginning(store: Sto
         find_run(tmp_path, "sd")
 
 
+def test_a_method_is_not_taken_for_a_newer_one_whose_name_begins_so(store: Store, tmp_path: Path) -> None:
+    store("shapes-hypernoise-geneval-shapes-1", method="hypernoise", started="2026-01-01T00:00:00Z")
+    both = {"method": "hypernoise-best-of-n", "benchmark": "geneval-as-published"}
+    store("shapes-hypernoise-best-of-n-geneval-as-published-shapes-2", started="2026-01-02T00:00:00Z", **both)
+    for name, number in [
+        ("shapes-hypernoise", "1"),
+        ("shapes-hypernoise-", "2"),
+        ("shapes-hypernoise-best", "2"),
+        ("shapes-hypernoise-geneval", "1"),
+        ("shapes", "2"),
+    ]:
+        assert find_run(tmp_path, name).name.endswith(number)
+
+
 def test_notes_name_all_that_a_reader_must_know(store: Store) -> None:
     changed: dict[str, Any] = {
         "preset": "paper, changed",
@@ -340,6 +355,12 @@ def test_a_table_without_runs_names_the_command_that_makes_one(store: Store, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def times_in(said: Sequence[str]) -> list[list[str]]:
+    """Methods, and whose times they have, of notes that say so."""
+    found = (re.match(r"Times of (.+): (measured by `hn time`|the runs' own)", note) for note in said)
+    return [list(match.groups()) for match in found if match]
+
+
 def test_a_run_s_time_is_that_of_hn_time_where_settings_and_machine_are_the_same(
     hn: Callable[..., list[str]], results: Path
 ) -> None:
@@ -351,7 +372,11 @@ def test_a_run_s_time_is_that_of_hn_time_where_settings_and_machine_are_the_same
     base, other = (find_run(results, f"shapes-{method}") for method in ("base", "best-of-n"))
     own = float(np.median([cost["seconds"] for cost in other.store.costs()]))
     assert [row.seconds for row in rows([base, other])] == [0.125, own]
-    assert sum(note.startswith("Times of base: measured by `hn time`") for note in notes([base, other])) == 1
+    assert times_in(notes([base, other])) == [
+        ["base", "measured by `hn time`"],
+        ["best-of-n", "the runs' own"],
+    ]
+    assert times_in(notes([base, other], own_clocks=True)) == [["base, best-of-n", "the runs' own"]]
     for column, value in [
         ("threads", 99),
         ("steps", 3),
@@ -364,4 +389,4 @@ def test_a_run_s_time_is_that_of_hn_time_where_settings_and_machine_are_the_same
     timing.drop(columns="processor").to_csv(path, index=False)
     run = find_run(results, "shapes-base")
     assert rows([run])[0].seconds != 0.125
-    assert not any(note.startswith("Times of") for note in notes([run]))
+    assert times_in(notes([run])) == [["base", "the runs' own"]]

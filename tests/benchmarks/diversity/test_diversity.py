@@ -127,9 +127,9 @@ def test_another_backbone_than_torchvision_s_is_refused(
 ) -> None:
     monkeypatch.setenv("HYPERNOISE_CACHE", str(tmp_path))
     (tmp_path / "weights").mkdir()
-    torch.save(backbone, tmp_path / "weights" / lpips.SOURCE.name)
+    torch.save(backbone, tmp_path / "weights" / sources.ALEXNET.file.name)
     with pytest.raises(HnError, match=r"alexnet-owt-7be5be79\.pth holds no weights that can be read"):
-        lpips.weights()
+        sources.ALEXNET.hashes()
 
 
 def test_dino_embeds_by_its_class_token(hub: Callable[[str], Path]) -> None:

@@ -20,8 +20,8 @@ from benchmarks.geneval.benchmark import GenEvalAsPublished
 from benchmarks.geneval.detector import Detector, network_input
 from benchmarks.geneval.mmdet_names import renamed
 from benchmarks.geneval.opencv import resized
+from benchmarks.sources import weights_named_by_hash
 from hypernoise.errors import HnError
-from hypernoise.prompts.download import RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,9 @@ def published(tmp_path: Path, hub: Callable[[str], Path], monkeypatch: pytest.Mo
     torch.save({"meta": {"CLASSES": ("person",)}, "state_dict": mmdet_state(model.state_dict())}, content)
     name = f"mask2former-{hashlib.sha256(content.getvalue()).hexdigest()[:8]}.pth"
     monkeypatch.setenv("HYPERNOISE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(mmdet_weights, "SOURCE", RemoteFile(f"https://example.org/{name}", None, "weights"))
+    source = weights_named_by_hash(f"https://example.org/{name}", 0.001, "MIT")
+    monkeypatch.setattr(mmdet_weights, "MMDET_DETECTOR", source)
+    monkeypatch.setattr(GenEvalAsPublished, "sources", (source, sources.COLOR_CLASSIFIER))
     monkeypatch.setattr(mmdet_weights, "Mask2FormerConfig", lambda **_: model.config)
     monkeypatch.setattr(detector, "SIDE", 64)
     monkeypatch.setattr(colors, "ARCHITECTURE", tiny_judges.CLIP)
@@ -138,7 +140,7 @@ def test_a_state_that_lacks_weights_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(mmdet_weights, "Mask2FormerConfig", lambda **_: model.config)
     state = mmdet_state(model.state_dict())
     state.pop("panoptic_head.cls_embed.bias")
-    with pytest.raises(HnError, match="does not hold the weights of mmdet's Mask2Former"):
+    with pytest.raises(HnError, match="does not hold mmdet's weights of Mask2Former"):
         mmdet_weights.network(state)
 
 

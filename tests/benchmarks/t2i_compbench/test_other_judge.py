@@ -19,7 +19,6 @@ from benchmarks.t2i_compbench.clip_score import ClipScore
 from benchmarks.t2i_compbench.objects_judge import judge_objects_with
 from benchmarks.t2i_compbench.other_benchmark import T2ICompBenchOther
 from benchmarks.t2i_compbench.other_judge import judge_parts_with
-from benchmarks.t2i_compbench.prompts import OTHER_CATEGORIES
 from benchmarks.t2i_compbench.sources import CLIP, DETECTOR
 from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import Prompt
@@ -176,7 +175,9 @@ def weights(hub: Callable[[str], Path], clip: open_clip.CLIP, monkeypatch: pytes
 def one_of_each_category() -> list[Prompt]:
     """Complex: one with a position."""
     prompts = T2ICompBenchOther().prompts("coco")
-    return [next(prompt for prompt in prompts if prompt.task == task) for task in OTHER_CATEGORIES]
+    return [
+        next(prompt for prompt in prompts if prompt.task == task) for task in T2ICompBenchOther.report.columns
+    ]
 
 
 @pytest.mark.usefixtures("weights")

@@ -48,7 +48,7 @@ def data(golden: Path) -> Path:
     return golden.parent / "data" / "t2i_compbench"
 
 
-@pytest.mark.parametrize("category", prompts.OTHER_CATEGORIES)
+@pytest.mark.parametrize("category", T2ICompBenchOther.report.columns)
 def test_the_other_prompts_are_the_published_files(category: str) -> None:
     texts = [row["prompt"] for row in rows(category)]
     assert len(texts) == 300
@@ -100,7 +100,7 @@ def test_sentences_of_complex_prompts_lack_words_alone() -> None:
 def test_all_published_prompts_are_asked() -> None:
     found = T2ICompBenchOther().prompts("coco")
     assert [prompt.metadata for prompt in found] == prompts.other_prompts()
-    assert Counter(prompt.task for prompt in found) == dict.fromkeys(prompts.OTHER_CATEGORIES, 300)
+    assert Counter(prompt.task for prompt in found) == dict.fromkeys(T2ICompBenchOther.report.columns, 300)
     assert [prompt.index for prompt in found] == list(range(1200))
 
 

@@ -7,13 +7,13 @@ import os
 from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib import request
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from hypernoise.errors import HnError
-from hypernoise.files import inside, write_atomically
+from hypernoise.files import inside, sha256_of, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,67 @@ class RemoteFile:
     def name(self) -> str:
         """The file's name."""
         return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class KeptFile(Generic[Parsed]):
+    """A file on the internet that a benchmark needs, as a source beside those on the hub.
+
+    Attributes:
+        file: Which.
+        room: The folder below `cache_folder()` that it is kept in.
+        parse: Reads its content; raises ValueError where it is no such file.
+        gigabytes: Its size, about.
+        licence: Its licence by name.
+    """
+
+    file: RemoteFile
+    room: str
+    parse: Callable[[bytes], Parsed]
+    gigabytes: float
+    licence: str
+
+    @property
+    def place(self) -> str:
+        """The server."""
+        return urlsplit(self.file.url).hostname or ""
+
+    @property
+    def page(self) -> str:
+        """Its address."""
+        return self.file.url
+
+    @property
+    def gated(self) -> bool:
+        """It is not."""
+        return False
+
+    @property
+    def on_hub(self) -> bool:
+        """It is not."""
+        return False
+
+    def content(self) -> Parsed:
+        """What it says; raises as `kept` does."""
+        return kept(self.file, cache_folder() / self.room, self.parse)
+
+    def cached(self) -> Path | None:
+        """Where it lies, if it does."""
+        path = cache_folder() / self.room / self.file.name
+        return path if path.exists() else None
+
+    def fetch(self) -> Path:
+        """Where it lies, downloaded first where it is missing; raises as `kept` does."""
+        self.check()
+        return cache_folder() / self.room / self.file.name
+
+    def hashes(self) -> dict[str, str]:
+        """Its sha256 by its name."""
+        return {self.file.name: sha256_of(self.fetch())}
+
+    def check(self) -> None:
+        """Read it; raises as `kept` does."""
+        self.content()
 
 
 def cache_folder() -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hypernoise.errors import HnError
-from hypernoise.prompts.download import RemoteFile, cache_folder, fetch, kept
+from hypernoise.remote_files import RemoteFile, cache_folder, fetch, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
