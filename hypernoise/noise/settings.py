@@ -95,7 +95,7 @@ _SHAPES_RANKS = TrainSettings(
     precision="fp32",
     evaluate_every=50,
 )
-_SHAPES = replace(_SHAPES_RANKS, epochs=160.0, evaluate_every=250)
+_SHAPES = replace(_SHAPES_RANKS, epochs=164.0, evaluate_every=250)
 _SHAPES_REDNESS = replace(
     _SHAPES_RANKS,
     regularizer="mean",
