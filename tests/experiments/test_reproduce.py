@@ -87,7 +87,7 @@ def test_tables_9_and_10_train_and_measure_every_rank(
     number: int, method: str, more: int, hn: Hn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for presets in PRESETS.values():
-        monkeypatch.setitem(presets, "shapes", replace(presets["shapes"], batch=2, epochs=0.004))
+        monkeypatch.setitem(presets, "shapes-ranks", replace(presets["shapes-ranks"], batch=2, epochs=0.004))
     monkeypatch.setattr(reproduce, "RANKS", (8, 16))
     monkeypatch.setattr(reproduce, "RANK_STEPS", (1, 2))
     words = ["--limit", 2, "--seeds", 1, "--batch", 2, "--device", "cpu", "--results", tmp_path]
