@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 HN = shutil.which("hn", path=str(Path(sys.executable).parent))
-SETTINGS = {"batch": 4, "epochs": 0.025, "rank": 4}
+SETTINGS = {"warmup": 0, "batch": 4, "epochs": 0.025, "rank": 4}
 
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
