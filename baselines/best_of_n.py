@@ -49,8 +49,7 @@ class BestOfN(Method):
     presets: ClassVar[Mapping[str, BestOfNSettings]] = {"paper": BestOfNSettings()}
     budget: ClassVar[str | None] = "n"
 
-    def __init__(self, settings: BestOfNSettings) -> None:
-        self.settings = settings
+    settings: BestOfNSettings
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Outcome:

@@ -21,12 +21,9 @@ class LoraFinetune(Method):
 
     name: ClassVar[str] = "lora-finetune"
     presets: ClassVar[Mapping[str, AdapterSettings]] = {"paper": AdapterSettings()}
-    budget: ClassVar[str | None] = None
     steers: ClassVar[bool] = True
+    settings: AdapterSettings
     _adapter: Adapter
-
-    def __init__(self, settings: AdapterSettings) -> None:
-        self.settings = settings
 
     def identity(self, model: type[Generator]) -> dict[str, Any]:
         """The adapter's rank and files."""

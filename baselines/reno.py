@@ -100,8 +100,7 @@ class Reno(Method):
     budget: ClassVar[str | None] = "iterations"
     steers: ClassVar[bool] = True
 
-    def __init__(self, settings: RenoSettings) -> None:
-        self.settings = settings
+    settings: RenoSettings
 
     def __call__(self, batch: Batch) -> Outcome:
         """Optimize x0; the first evaluation is base's image, so the reward is never below base's."""

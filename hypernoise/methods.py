@@ -144,10 +144,6 @@ class Base(Method):
 
     name: ClassVar[str] = "base"
     presets: ClassVar[Mapping[str, BaseSettings]] = {"paper": BaseSettings()}
-    budget: ClassVar[str | None] = None
-
-    def __init__(self, settings: BaseSettings) -> None:
-        self.settings = settings
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Outcome:
@@ -198,13 +194,10 @@ class HyperNoise(Method):
 
     name: ClassVar[str] = "hypernoise"
     presets: ClassVar[Mapping[str, AdapterSettings]] = {"paper": AdapterSettings()}
-    budget: ClassVar[str | None] = None
     steers: ClassVar[bool] = True
 
+    settings: AdapterSettings
     _network: NoiseHypernetwork
-
-    def __init__(self, settings: AdapterSettings) -> None:
-        self.settings = settings
 
     def _folder(self, model: type[Generator]) -> Path:
         return self.settings.folder(model, HyperNoise.name, self.name)

@@ -7,8 +7,9 @@ by patch, and down before right.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from hypernoise.rewards.checkpoints import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,15 +78,8 @@ def renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         name: weight
         for theirs, tensor in state.items()
         if not theirs.endswith(COMPUTED)
-        for name, weight in _separated(_name(theirs), tensor)
+        for name, weight in _separated(translated(theirs, (*PARTS, *LAYERS)), tensor)
     }
-
-
-def _name(theirs: str) -> str:
-    name = theirs
-    for pattern, replacement in (*PARTS, *LAYERS):
-        name = re.sub(pattern, replacement, name)
-    return name
 
 
 def _separated(name: str, tensor: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:

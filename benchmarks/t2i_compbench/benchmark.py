@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.aggregation import MeanOfTasks
 from benchmarks.sources import BLIP_VQA, JudgedFromSources
@@ -44,13 +44,16 @@ class T2ICompBench(JudgedFromSources, MeanOfTasks):
 
     def prompts(self, suite: str) -> list[Prompt]:
         """The prompts of a suite, category by category."""
-        if suite == "coco":
-            found = published_prompts()
-        else:
-            from benchmarks.t2i_compbench.shapes import shapes_prompts  # noqa: PLC0415
+        rows = enumerate(self.rows(suite))
+        return [Prompt(i, row["prompt"], row["category"], row) for i, row in rows]
 
-            found = shapes_prompts()
-        return [Prompt(i, row["prompt"], row["category"], row) for i, row in enumerate(found)]
+    def rows(self, suite: str) -> list[dict[str, Any]]:
+        """A suite's prompts as plain data: `prompt`, `category`, and what the rules ask about it."""
+        if suite == "coco":
+            return published_prompts()
+        from benchmarks.t2i_compbench.shapes import shapes_prompts  # noqa: PLC0415
+
+        return shapes_prompts()
 
     def judge(self, suite: str, device: torch.device) -> Judge:
         """The published rules on the answers of BLIP-VQA, or of the embedded judge."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.sources import BLIP_VQA
 from benchmarks.t2i_compbench.benchmark import T2ICompBench
 from benchmarks.t2i_compbench.detector_settings import SETTINGS
 from benchmarks.t2i_compbench.prompts import other_prompts
 from benchmarks.t2i_compbench.sources import CLIP, DETECTOR
-from hypernoise.experiments.benchmark import Heading, Prompt, Report
+from hypernoise.experiments.benchmark import Heading, Report
 
 if TYPE_CHECKING:
     import torch
@@ -36,15 +36,13 @@ class T2ICompBenchOther(T2ICompBench):
         },
     )
 
-    def prompts(self, suite: str) -> list[Prompt]:
-        """The prompts of a suite, category by category."""
+    def rows(self, suite: str) -> list[dict[str, Any]]:
+        """A suite's prompts as plain data."""
         if suite == "coco":
-            found = other_prompts()
-        else:
-            from benchmarks.t2i_compbench.other_shapes import shapes_prompts  # noqa: PLC0415
+            return other_prompts()
+        from benchmarks.t2i_compbench.other_shapes import shapes_prompts  # noqa: PLC0415
 
-            found = shapes_prompts()
-        return [Prompt(i, row["prompt"], row["category"], row) for i, row in enumerate(found)]
+        return shapes_prompts()
 
     def identity(self, suite: str) -> dict[str, str]:
         """What the judge is, and for `coco` what its detector is asked and which of its boxes count."""

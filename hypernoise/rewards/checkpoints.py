@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,7 @@ from transformers.utils import logging
 from hypernoise.errors import HnError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -40,6 +41,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} holds a {type(content).__name__} where names of weights belong: {_remedy(path)}"
         )
     return content
+
+
+def translated(name: str, patterns: Sequence[tuple[str, str]]) -> str:
+    """A weight's name with each pattern replaced, one after the other."""
+    for pattern, replacement in patterns:
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def fill(network: Network, state: Mapping[str, torch.Tensor], path: Path) -> Network:

@@ -7,7 +7,6 @@ is BLIP's, so that only the weights' names differ. `nox -s parity` compares the 
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -16,7 +15,7 @@ from transformers import BertTokenizer, BlipTextConfig, BlipTextModel, BlipVisio
 
 from hypernoise.generators.protocol import Encoded
 from hypernoise.hub import HubFiles
-from hypernoise.rewards.checkpoints import fill, read_checkpoint
+from hypernoise.rewards.checkpoints import fill, read_checkpoint, translated
 from hypernoise.rewards.pretrained import PretrainedReward
 
 if TYPE_CHECKING:
@@ -84,13 +83,7 @@ class ImageRewardNetwork(nn.Module):
 
 def renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The published weights under the names of `ImageRewardNetwork`, without those that no score depends on."""
-    return {_renamed(name): tensor for name, tensor in state.items() if not name.startswith(UNUSED)}
-
-
-def _renamed(name: str) -> str:
-    for pattern, replacement in NAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return {translated(name, NAMES): tensor for name, tensor in state.items() if not name.startswith(UNUSED)}
 
 
 class ImageReward(PretrainedReward):

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hypernoise.files import write_atomically
-from hypernoise.tables.markdown import markdown
 from hypernoise.tables.render import Cell, Column, Section, Sheet, heading_of
-from hypernoise.tables.terminal import terminal
+from hypernoise.tables.timing import publish_times
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,12 +66,9 @@ def publish_ablation(
     ablated: Sequence[Ablated], batch: int, timing: Timing, results: Path, console: Console
 ) -> None:
     """Print the table and write `ablation.csv` and `ablation.md` below `results/<model>/`; of `timing` where it was."""
-    folder, table = results / timing.model, frame(ablated)
+    table = frame(ablated)
     lines = tuple(_line(record) for record in table.to_dict("records"))
     title, notes = f"What optimizations gain, {timing.model}", (*NOTES, f"Batch {batch}. {timing.where}")
     sheet = Sheet(title, COLUMNS, (Section(heading_of(timing.model), lines),), notes, {})
     table = table.assign(model=timing.model, batch=batch, **timing.circumstances)
-    write_atomically(folder / "ablation.csv", table.to_csv(index=False, float_format="%.6g").encode())
-    write_atomically(folder / "ablation.md", markdown(sheet).encode())
-    console.print(terminal(sheet, console.width))
-    console.print(f"Written to {folder}/ablation.csv and ablation.md", style="dim", highlight=False)
+    publish_times("ablation", results / timing.model, table, sheet, console)

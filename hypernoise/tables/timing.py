@@ -131,10 +131,14 @@ def timed_seconds(results: Path, settings: Mapping[str, Any], machine: Mapping[s
     return float(found.iloc[0]) if len(found) else None
 
 
+def publish_times(name: str, folder: Path, table: pd.DataFrame, sheet: Sheet, console: Console) -> None:
+    """Print a sheet of times and write it as `<name>.md`, and as `<name>.csv` the table that it is of."""
+    write_atomically(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g").encode())
+    write_atomically(folder / f"{name}.md", markdown(sheet).encode())
+    console.print(terminal(sheet, console.width))
+    console.print(f"Written to {folder}/{name}.csv and {name}.md", style="dim", highlight=False)
+
+
 def publish_timing(timing: Timing, results: Path, console: Console) -> None:
     """Print the table and write `timing.csv` and `timing.md` below `results/<model>/`."""
-    folder, sheet = results / timing.model, timing.sheet()
-    write_atomically(folder / "timing.csv", timing.frame().to_csv(index=False, float_format="%.6g").encode())
-    write_atomically(folder / "timing.md", markdown(sheet).encode())
-    console.print(terminal(sheet, console.width))
-    console.print(f"Written to {folder}/timing.csv and timing.md", style="dim", highlight=False)
+    publish_times("timing", results / timing.model, timing.frame(), timing.sheet(), console)
