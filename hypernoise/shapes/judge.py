@@ -208,11 +208,13 @@ def _sample(u: Array, v: Array, radii: Array) -> Array:
 
     It is the mean of four points in each pixel, nearest template cell.
     """
-    which = np.arange(len(SHAPES)).reshape(-1, *([1] * u.ndim))
+    side = _TEMPLATE_SIDE + 2
+    first = (np.arange(len(SHAPES)) * side * side).reshape(-1, *([1] * (u.ndim - 1)))
     quarter = 0.25 / radii[..., None]
     columns, rows = ([_cells(along + step) for step in (-quarter, quarter)] for along in (u, v))
+    starts = [first + row * side for row in rows]
     total: Any = sum(
-        _framed()[which, row[..., :, None], column[..., None, :]] for column in columns for row in rows
+        _framed().take(start[..., :, None] + column[..., None, :]) for column in columns for start in starts
     )
     coverage: Array = total / 4
     return coverage
