@@ -67,7 +67,11 @@ Changes = Annotated[
 ]
 BatchSize = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option(min=1, help="Samples that are worked on together.", show_default="the model's own"),
+    typer.Option(
+        min=1,
+        help="Samples that are worked on together; fewer where they do not fit in memory.",
+        show_default="the model's own",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[
@@ -86,6 +90,13 @@ MemoryWords = Annotated[
         show_default="none",
     ),
 ]
+Compiled = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Have torch.compile write kernels for the generator: a minute or more at first, less time afterwards.",
+    ),
+]
 
 
 def _request(
@@ -101,6 +112,8 @@ def _request(
     batch: int | None,
     device: str,
     memory: str | None,
+    *,
+    compiled: bool,
 ) -> Request:
     from hypernoise.experiments.bench import Request  # noqa: PLC0415
     from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
@@ -118,6 +131,7 @@ def _request(
         batch,
         device,
         read_memory(memory),
+        compiled,
     )
 
 
@@ -137,6 +151,7 @@ def bench(
     batch: BatchSize = None,
     device: Device = "auto",
     memory: MemoryWords = None,
+    compiled: Compiled = False,
     workers: Workers = 1,
     results: Results = RESULTS,
 ) -> None:
@@ -147,7 +162,19 @@ def bench(
     from hypernoise.experiments.bench import run_bench  # noqa: PLC0415
 
     request = _request(
-        benchmark, model, method, seeds, limit, steps, suite, reward, change, batch, device, memory
+        benchmark,
+        model,
+        method,
+        seeds,
+        limit,
+        steps,
+        suite,
+        reward,
+        change,
+        batch,
+        device,
+        memory,
+        compiled=compiled,
     )
     run_bench(request, results, workers)
 
@@ -171,6 +198,7 @@ def budgets(
     batch: BatchSize = None,
     device: Device = "auto",
     memory: MemoryWords = None,
+    compiled: Compiled = False,
     results: Results = RESULTS,
 ) -> None:
     """Run methods with larger and larger budgets, and say which is best at which cost, in seconds and in NFE.
@@ -182,7 +210,19 @@ def budgets(
     from hypernoise.settings import whole_numbers  # noqa: PLC0415
 
     request = _request(
-        benchmark, model, method, seeds, limit, steps, suite, reward, change, batch, device, memory
+        benchmark,
+        model,
+        method,
+        seeds,
+        limit,
+        steps,
+        suite,
+        reward,
+        change,
+        batch,
+        device,
+        memory,
+        compiled=compiled,
     )
     run_budgets(request, whole_numbers(budget, "--budget", "1,5,20,50"), results)
 
@@ -215,6 +255,7 @@ def time_methods(
     change: Changes = None,
     device: Device = "auto",
     memory: MemoryWords = None,
+    compiled: Compiled = False,
     results: Results = RESULTS,
 ) -> None:
     """Time methods against each other: seconds an image and multiples of base, spread, NFE and peak memory.
@@ -224,7 +265,21 @@ def time_methods(
     """
     from hypernoise.experiments.timing import run_times  # noqa: PLC0415
 
-    request = _request(benchmark, model, method, "4", None, steps, None, reward, change, None, device, memory)
+    request = _request(
+        benchmark,
+        model,
+        method,
+        "4",
+        None,
+        steps,
+        None,
+        reward,
+        change,
+        None,
+        device,
+        memory,
+        compiled=compiled,
+    )
     run_times(request, batches, rounds, results, ablation=ablate)
 
 
@@ -481,6 +536,8 @@ def _train(
     device: str,
     allow_overlap: bool,
     memory: str | None,
+    *,
+    compiled: bool,
 ) -> None:
     from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
     from hypernoise.noise.training import TrainRequest, run_training  # noqa: PLC0415
@@ -497,6 +554,7 @@ def _train(
             device,
             allow_overlap,
             read_memory(memory),
+            compiled,
         )
     )
 
@@ -512,9 +570,22 @@ def train_hypernoise(
     device: Device = "auto",
     allow_overlap: AllowOverlap = False,
     memory: MemoryWords = None,
+    compiled: Compiled = False,
 ) -> None:
     """Train a noise hypernetwork on a reward (the paper's Algorithm 1); the generator stays as it is."""
-    _train("hypernoise", model, preset, prompts, reward, change, output, device, allow_overlap, memory)
+    _train(
+        "hypernoise",
+        model,
+        preset,
+        prompts,
+        reward,
+        change,
+        output,
+        device,
+        allow_overlap,
+        memory,
+        compiled=compiled,
+    )
 
 
 @train_app.command("lora", epilog="Example: `hn train lora --model shapes --output my-finetune`")
@@ -528,9 +599,22 @@ def train_lora(
     device: Device = "auto",
     allow_overlap: AllowOverlap = False,
     memory: MemoryWords = None,
+    compiled: Compiled = False,
 ) -> None:
     """Fine-tune the generator itself on a reward by LoRA: the baseline that the paper compares with."""
-    _train("lora", model, preset, prompts, reward, change, output, device, allow_overlap, memory)
+    _train(
+        "lora",
+        model,
+        preset,
+        prompts,
+        reward,
+        change,
+        output,
+        device,
+        allow_overlap,
+        memory,
+        compiled=compiled,
+    )
 
 
 @app.command(epilog="Example: `hn diagnose hypernoise/shapes/adapters/hypernoise`")

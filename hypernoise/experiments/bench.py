@@ -24,6 +24,7 @@ from hypernoise.experiments.plan import RunSettings, prompts_sha256, seed_range
 from hypernoise.experiments.runner import Job, Workbench, execute
 from hypernoise.experiments.store import RunStore
 from hypernoise.experiments.workers import crew
+from hypernoise.generators.compilation import refuse_uncompilable
 from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
 from hypernoise.registry import find, nearest, package
 from hypernoise.settings import as_dict, overridden
@@ -58,6 +59,7 @@ class Request:
     batch: int | None
     device: str
     memory: Memory = AMPLE
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
     """
     model = find("model", request.model)
     refuse_offload(request.memory, device)
+    if request.compiled:
+        refuse_uncompilable(device)
     suite = request.suite or model.suites[0]
     benchmark = find_benchmark(request.benchmark, suite)
     if suite not in model.suites:
@@ -198,6 +202,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         batch=request.batch or model.card.batch,
         device=device.type,
         tiling=request.memory.tiling,
+        compiled=request.compiled,
         weights=_files(model, rewards),
         judges=benchmark.identity(suite),
         versions=versions()
@@ -236,7 +241,15 @@ def jobs(request: Request, results: Path, workers: int = 1) -> list[Job]:
     device = pick_device(request.device)
     plans, prompts, benchmark = plan(request, device)
     first = plans[0].settings
-    bench = Workbench(request.model, first.rewards, benchmark, first.suite, device, request.memory)
+    bench = Workbench(
+        request.model,
+        first.rewards,
+        benchmark,
+        first.suite,
+        device,
+        request.memory,
+        compiled=request.compiled,
+    )
     return [
         Job(
             each.settings,

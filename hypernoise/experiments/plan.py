@@ -23,7 +23,8 @@ LAST_SEED = 99_999
 class RunSettings:
     """What identifies a run. Two runs that differ in any of it are two runs.
 
-    Of the memory options it has `tiling` alone, for the others leave the images as they are but for rounding.
+    Of what it is computed with, it has `tiling`, which changes images, and `compiled`, which rounds all of them
+    otherwise and takes another time; the other memory options at most round some, where there are gradients.
     """
 
     model: str
@@ -41,6 +42,7 @@ class RunSettings:
     batch: int
     device: str
     tiling: bool
+    compiled: bool
     weights: Mapping[str, str]
     judges: Mapping[str, str]
     versions: Mapping[str, str]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,10 +15,10 @@ from hypernoise.errors import HnError
 from hypernoise.experiments.environment import Clock, machine
 from hypernoise.experiments.one_behind import one_behind
 from hypernoise.experiments.plan import pieces
+from hypernoise.generators.compilation import load_generator
 from hypernoise.generators.protocol import AMPLE
 from hypernoise.methods import Batch
 from hypernoise.pixels import to_images, to_pixels
-from hypernoise.registry import find
 from hypernoise.rewards.ensemble import Ensemble, take
 
 if TYPE_CHECKING:
@@ -41,15 +42,16 @@ class Workbench:
         suite: str,
         device: torch.device,
         memory: Memory = AMPLE,
+        *,
+        compiled: bool = False,
     ) -> None:
         self.model, self.weights, self.benchmark, self.suite = model, rewards, benchmark, suite
-        self.device, self.memory = device, memory
+        self.device, self.memory, self.compiled = device, memory, compiled
 
     @cached_property
     def generator(self) -> Generator:
         """The generator, loaded."""
-        generator: Generator = find("model", self.model).load(self.device, self.memory)
-        return generator
+        return load_generator(self.model, self.device, self.memory, compiled=self.compiled)
 
     @cached_property
     def reward(self) -> Ensemble:
@@ -106,44 +108,6 @@ def _reward_values(bench: Workbench, batch: Batch, pixels: np.ndarray) -> list[d
     ]
 
 
-def _make(
-    samples: Sequence[Sample], method: Method, bench: Workbench, prompts: Mapping[int, Prompt], steps: int
-) -> _Made:
-    """Generate one batch, on the clock, and look at its rewards, off it."""
-    bench.generator, bench.reward  # noqa: B018 - loading is not on the clock
-    with Clock(bench.device) as clock:
-        batch = bench.batch(samples, prompts, steps)
-        outcome = method(batch)
-    pixels = to_pixels(outcome.images)
-    finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
-    facts = [outcome.made(row) for row in range(len(samples))]
-    rewards = _reward_values(bench, batch, pixels)
-    return _Made(samples, pixels, finite, rewards, facts, clock.seconds / len(samples), clock.megabytes)
-
-
-def _made_in_parts(
-    samples: Sequence[Sample], method: Method, bench: Workbench, prompts: Mapping[int, Prompt], steps: int
-) -> list[_Made]:
-    """One batch, or its halves where it does not fit in memory, and their halves.
-
-    Raises:
-        HnError: if a single image does not fit.
-    """
-    try:
-        return [_make(samples, method, bench, prompts, steps)]
-    except torch.OutOfMemoryError:
-        if len(samples) == 1:
-            raise HnError(
-                f"One image of {bench.model} by {method.name} does not fit in the memory of {bench.device}; "
-                "`hn models` says what a model needs."
-            ) from None
-    if bench.device.type == "cuda":
-        torch.cuda.empty_cache()
-    middle = len(samples) // 2
-    halves = samples[:middle], samples[middle:]
-    return [made for half in halves for made in _made_in_parts(half, method, bench, prompts, steps)]
-
-
 def _judged(bench: Workbench, made: Sequence[_Made], prompts: Sequence[Prompt]) -> list[Judged]:
     """The judge's word on every image; one that is not finite scores 0 and says so."""
     judged = bench.judge([image for part in made for image in part.pixels], prompts)
@@ -152,6 +116,28 @@ def _judged(bench: Workbench, made: Sequence[_Made], prompts: Sequence[Prompt]) 
         verdict if good else replace(verdict, score=0.0, reason="failed: the image is not finite")
         for verdict, good in zip(judged, finite, strict=True)
     ]
+
+
+@dataclass
+class Fitting:
+    """How many samples fit in memory together: all that anybody wants, until memory runs out."""
+
+    samples: int = sys.maxsize
+
+    def halve(self, tried: int, job: Job) -> None:
+        """After memory ran out with some samples, try half of them from now on.
+
+        Raises:
+            HnError: if it was a single one.
+        """
+        if tried == 1:
+            raise HnError(
+                f"One image of {job.bench.model} by {job.method.name} does not fit in the memory of "
+                f"{job.bench.device}; `hn models` says what a model needs."
+            )
+        self.samples = tried // 2
+        if job.bench.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 @dataclass(frozen=True)
@@ -165,6 +151,7 @@ class Job:
         method: Its method.
         store: Its folder.
         workers: How many such jobs do its pieces at once, which is stored beside the times that they take.
+        fitting: How many samples fit in memory together, as far as it has been found out.
     """
 
     settings: RunSettings
@@ -173,6 +160,7 @@ class Job:
     method: Method
     store: RunStore
     workers: int = 1
+    fitting: Fitting = field(default_factory=Fitting)
 
     @cached_property
     def planned(self) -> list[Piece]:
@@ -228,19 +216,42 @@ class _MadePiece:
     verdicts: Sequence[Judged]
 
 
+def _make(samples: Sequence[Sample], job: Job) -> _Made:
+    """Generate one batch, on the clock, and look at its rewards, off it."""
+    bench = job.bench
+    bench.generator, bench.reward  # noqa: B018 - loading is not on the clock
+    with Clock(bench.device) as clock:
+        batch = bench.batch(samples, job.by_index, job.settings.steps)
+        outcome = job.method(batch)
+    pixels = to_pixels(outcome.images)
+    finite = outcome.images.isfinite().flatten(1).all(dim=1).tolist()
+    facts = [outcome.made(row) for row in range(len(samples))]
+    rewards = _reward_values(bench, batch, pixels)
+    return _Made(samples, pixels, finite, rewards, facts, clock.seconds / len(samples), clock.megabytes)
+
+
+def _made(samples: Sequence[Sample], job: Job) -> _Made | None:
+    """One batch, or None where memory is out; what the failed attempt held is free by then."""
+    try:
+        return _make(samples, job)
+    except torch.OutOfMemoryError:
+        return None
+
+
 def _make_piece(piece: Piece, job: Job) -> _MadePiece:
-    """Make a piece's images, `batch` at once, and judge them all together."""
-    settings, bench, prompts = job.settings, job.bench, job.by_index
-    starts = range(0, len(piece.samples), settings.batch)
-    batches = [piece.samples[start : start + settings.batch] for start in starts]
-    made = [
-        part
-        for samples in batches
-        for part in _made_in_parts(samples, job.method, bench, prompts, settings.steps)
-    ]
-    return _MadePiece(
-        piece, made, _judged(bench, made, [prompts[sample.prompt_index] for sample in piece.samples])
-    )
+    """Make a piece's images, `batch` at once or as many as fit in memory, and judge them all together."""
+    made: list[_Made] = []
+    rest = piece.samples
+    while rest:
+        samples = rest[: min(job.settings.batch, job.fitting.samples)]
+        part = _made(samples, job)
+        if part is None:
+            job.fitting.halve(len(samples), job)
+            continue
+        made.append(part)
+        rest = rest[len(samples) :]
+    prompts = [job.by_index[sample.prompt_index] for sample in piece.samples]
+    return _MadePiece(piece, made, _judged(job.bench, made, prompts))
 
 
 def _store_piece(made: _MadePiece, job: Job) -> Piece:

@@ -185,13 +185,24 @@ def run_times(request: Request, batches: str, rounds: int, results: Path, *, abl
         raise HnError(
             f"There are {len(samples)} samples but a batch of {largest}: ask for at most {len(samples)}."
         )
-    bench = Workbench(request.model, first.rewards, benchmark, first.suite, device, request.memory)
+    bench = Workbench(
+        request.model,
+        first.rewards,
+        benchmark,
+        first.suite,
+        device,
+        request.memory,
+        compiled=request.compiled,
+    )
     for each in plans:
         each.method.attach(bench.generator)
     watch = Stopwatch(bench, prompts, samples, first.steps)
     sizes = _sizes(batches, plans, watch, console)
     timed = measure([Cell(each, size) for size in sizes for each in plans], watch, rounds)
-    facts = machine(device) | {"memory": ", ".join(request.memory.words) or "ample"}
+    facts = machine(device) | {
+        "memory": ", ".join(request.memory.words) or "ample",
+        "compiled": request.compiled,
+    }
     timing = Timing(request.model, first.steps, first.rewards, timed, facts)
     publish_timing(timing, results, console)
     if ablation:

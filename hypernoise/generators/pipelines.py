@@ -135,6 +135,11 @@ class PipelineGenerator(Generator):
         return denoiser
 
     @property
+    def compilable(self) -> Sequence[nn.Module]:
+        """The denoiser and the decoder."""
+        return self.denoiser, self.pipeline.vae.decoder
+
+    @property
     def dtype(self) -> torch.dtype:
         """What is computed in."""
         dtype: torch.dtype = self.pipeline.vae.dtype

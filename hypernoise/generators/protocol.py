@@ -135,6 +135,11 @@ class Generator(Protocol):
         """The network that adapters are attached to."""
         ...
 
+    @property
+    def compilable(self) -> Sequence[nn.Module]:
+        """The networks that `--compile` compiles; none where it is not supported."""
+        return ()
+
     @classmethod
     def load(cls, device: torch.device, memory: Memory = AMPLE) -> Generator:
         """Load the weights, frozen and in evaluation mode."""

@@ -80,6 +80,11 @@ class ShapesGenerator(Generator):
         """The SANA transformer."""
         return self.sampler.transformer
 
+    @property
+    def compilable(self) -> Sequence[nn.Module]:
+        """The denoiser and the decoder."""
+        return self.sampler.transformer, self.sampler.autoencoder.decoder
+
     def predict(self, x0: torch.Tensor, condition: Encoded) -> torch.Tensor:
         """The transformer's output [B, 8, 8, 8] for x0 at time 1."""
         return self.sampler.output(x0, condition, s=1.0)

@@ -18,6 +18,7 @@ from hypernoise.errors import HnError
 from hypernoise.experiments.bench import find_benchmark, reward_weights
 from hypernoise.experiments.environment import pick_device
 from hypernoise.files import locked, write_png
+from hypernoise.generators.compilation import load_generator, refuse_uncompilable
 from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
 from hypernoise.noise.evaluation import HELD_OUT, Evaluation
 from hypernoise.noise.optimization import Optimization, build_steering
@@ -59,6 +60,7 @@ class TrainRequest:
     device: str
     allow_overlap: bool
     memory: Memory = AMPLE
+    compiled: bool = False
 
 
 class Checkpoint:
@@ -143,7 +145,7 @@ class Training:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What was trained on what; of the memory options the one that changes images."""
+        """What was trained on what; of what it was computed with that which changes images."""
         return {
             "kind": self.request.kind,
             "model": self.request.model,
@@ -151,6 +153,7 @@ class Training:
             "prompt_sets": list(self.request.prompts),
             "processes": self.accelerator.num_processes,
             **({"tiling": True} if self.request.memory.tiling else {}),
+            **({"compiled": True} if self.request.compiled else {}),
         }
 
     def run(self, console: Console) -> None:
@@ -300,6 +303,8 @@ def run_training(request: TrainRequest) -> None:
     request = replace(request, prompts=request.prompts or model.training_prompts)
     device = pick_device(request.device)
     refuse_offload(request.memory, device)
+    if request.compiled:
+        refuse_uncompilable(device)
     accelerator = Accelerator(
         cpu=device.type == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no"
     )
@@ -309,7 +314,7 @@ def run_training(request: TrainRequest) -> None:
     training = Training(
         request,
         settings,
-        model.load(accelerator.device, request.memory),
+        load_generator(request.model, accelerator.device, request.memory, compiled=request.compiled),
         Ensemble.load(weights, accelerator.device),
         prompts,
         accelerator,

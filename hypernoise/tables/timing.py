@@ -123,6 +123,7 @@ def timed_seconds(results: Path, settings: Mapping[str, Any], machine: Mapping[s
     wanted |= {
         "rewards": weighted(settings["rewards"]),
         "memory": "tiling" if settings["tiling"] else "ample",
+        "compiled": settings["compiled"],
     }
     timing = pd.read_csv(path, dtype=str)
     if settings["preset"].endswith(CHANGED) or not wanted.keys() <= set(timing.columns):

@@ -35,6 +35,7 @@ SETTINGS = RunSettings(
     batch=40,
     device="cpu",
     tiling=False,
+    compiled=False,
     weights={"transformer": "d659", "text": "06c4"},
     judges={"detector": "1f0a"},
     versions={"torch": "2.14.1", "numpy": "2.4.6"},

@@ -74,8 +74,10 @@ class Hungry(Method):
 
     def __init__(self, largest: int) -> None:
         self.largest = largest
+        self.tried: list[int] = []
 
     def __call__(self, batch: Batch) -> Outcome:
+        self.tried.append(len(batch.samples))
         if len(batch.samples) > self.largest:
             raise torch.OutOfMemoryError
         return Base(Base.presets["paper"])(batch)
@@ -342,9 +344,11 @@ def test_pixels_are_rounded_clamped_and_finite() -> None:
     assert pixels[1, :, :, 2].flatten().tolist() == [0, 255, 128, 255, 0, 100, 0, 0, 0]
 
 
-def test_a_batch_that_does_not_fit_in_memory_is_done_in_halves(run: Run, tmp_path: Path) -> None:
+def test_batches_are_halved_until_they_fit_in_memory_and_stay_so(run: Run, tmp_path: Path) -> None:
     whole, told = run(tmp_path / "whole")
-    parts, _ = run(tmp_path / "parts", Hungry(1))
+    hungry = Hungry(1)
+    parts, _ = run(tmp_path / "parts", hungry)
+    assert hungry.tried == [4, 2] + [1] * 10
     for one, other in zip(parts.records(), whole.records(), strict=True):
         assert (one["prompt_index"], one["seed"]) == (other["prompt_index"], other["seed"])
         pixels = [store.read_image(record).astype(int) for store, record in ((parts, one), (whole, other))]
