@@ -385,8 +385,8 @@ def ls(
     ],
     results: Results = RESULTS,
 ) -> None:
-    """List what there is."""
-    from hypernoise.registry import KINDS, names, nearest  # noqa: PLC0415
+    """List what there is; a third party's name that is broken, with the reason."""
+    from hypernoise.registry import KINDS, faults, names, nearest  # noqa: PLC0415
 
     if what == "runs":
         from hypernoise.tables.from_runs import stored_runs  # noqa: PLC0415
@@ -397,7 +397,8 @@ def ls(
 
         found = list(CATALOGUE)
     elif what.removesuffix("s") in KINDS:
-        found = names(what.removesuffix("s"))
+        broken = faults(kind := what.removesuffix("s"))
+        found = [f"{name}\t{broken[name]}" if name in broken else name for name in names(kind)]
     else:
         raise HnError(
             f"hn ls knows no {what!r}: {nearest(what, [*(f'{kind}s' for kind in KINDS), 'prompts', 'runs'])}"
