@@ -171,6 +171,7 @@ def budgets(
     batch: BatchSize = None,
     device: Device = "auto",
     memory: MemoryWords = None,
+    workers: Workers = 1,
     results: Results = RESULTS,
 ) -> None:
     """Run methods with larger and larger budgets, and say which is best at which cost, in seconds and in NFE.
@@ -184,7 +185,7 @@ def budgets(
     request = _request(
         benchmark, model, method, seeds, limit, steps, suite, reward, change, batch, device, memory
     )
-    run_budgets(request, whole_numbers(budget, "--budget", "1,5,20,50"), results)
+    run_budgets(request, whole_numbers(budget, "--budget", "1,5,20,50"), results, workers)
 
 
 @app.command(
