@@ -66,6 +66,23 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def make_current(device: torch.device) -> None:
+    """Make a GPU that was asked for by its number the current one, which accelerate takes in a single process.
+
+    Raises:
+        HnError: under a launcher, where each process takes a GPU of its own.
+    """
+    import torch  # noqa: PLC0415
+
+    if device.type != "cuda" or device.index is None:
+        return
+    if "LOCAL_RANK" in os.environ:
+        raise HnError(
+            f"--device {device} names one GPU, but under a launcher each process takes its own; give --device cuda."
+        )
+    torch.cuda.set_device(device)
+
+
 class Clock:
     """Times what is done inside, synchronized with the device; `seconds` and `megabytes` are known afterwards."""
 

@@ -16,7 +16,7 @@ from tensorboardX import SummaryWriter
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import find_benchmark, reward_weights
-from hypernoise.experiments.environment import pick_device
+from hypernoise.experiments.environment import make_current, pick_device
 from hypernoise.files import locked, write_png
 from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
 from hypernoise.noise.evaluation import HELD_OUT, Evaluation
@@ -300,6 +300,7 @@ def run_training(request: TrainRequest) -> None:
     request = replace(request, prompts=request.prompts or model.training_prompts)
     device = pick_device(request.device)
     refuse_offload(request.memory, device)
+    make_current(device)
     accelerator = Accelerator(
         cpu=device.type == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no"
     )
