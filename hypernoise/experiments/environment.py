@@ -14,7 +14,19 @@ from hypernoise.errors import HnError
 if TYPE_CHECKING:
     import torch
 
-PACKAGES = ("hypernoise", "torch", "diffusers", "transformers", "peft", "numpy", "scipy", "pillow")
+PACKAGES = (
+    "hypernoise",
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "peft",
+    "open_clip_torch",
+    "numpy",
+    "scipy",
+    "pillow",
+)
+"""What computes images and scores; `lpips` gives weights alone, whose hash is among the judge's."""
 
 
 def versions() -> dict[str, str]:
