@@ -199,6 +199,7 @@ def budgets(
     device: Device = "auto",
     memory: MemoryWords = None,
     compiled: Compiled = False,
+    workers: Workers = 1,
     results: Results = RESULTS,
 ) -> None:
     """Run methods with larger and larger budgets, and say which is best at which cost, in seconds and in NFE.
@@ -224,7 +225,7 @@ def budgets(
         memory,
         compiled=compiled,
     )
-    run_budgets(request, whole_numbers(budget, "--budget", "1,5,20,50"), results)
+    run_budgets(request, whole_numbers(budget, "--budget", "1,5,20,50"), results, workers)
 
 
 @app.command(
@@ -440,8 +441,8 @@ def ls(
     ],
     results: Results = RESULTS,
 ) -> None:
-    """List what there is."""
-    from hypernoise.registry import KINDS, names, nearest  # noqa: PLC0415
+    """List what there is; a third party's name that is broken, with the reason."""
+    from hypernoise.registry import KINDS, faults, names, nearest  # noqa: PLC0415
 
     if what == "runs":
         from hypernoise.tables.from_runs import stored_runs  # noqa: PLC0415
@@ -452,7 +453,8 @@ def ls(
 
         found = list(CATALOGUE)
     elif what.removesuffix("s") in KINDS:
-        found = names(what.removesuffix("s"))
+        broken = faults(kind := what.removesuffix("s"))
+        found = [f"{name}\t{broken[name]}" if name in broken else name for name in names(kind)]
     else:
         raise HnError(
             f"hn ls knows no {what!r}: {nearest(what, [*(f'{kind}s' for kind in KINDS), 'prompts', 'runs'])}"

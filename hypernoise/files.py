@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -47,6 +48,25 @@ def write_png(path: Path, image: Image) -> None:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     write_atomically(path, buffer.getvalue())
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Gives a folder to fill, which becomes `path`, where nothing may be yet, if nothing goes wrong meanwhile.
+
+    Raises:
+        HnError: if it cannot be written; nothing is left behind then, as after any other error.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from hypernoise.errors import HnError
 from hypernoise.experiments.environment import machine, pick_device, versions
 from hypernoise.noise.adapter_files import HUB_ID, on_hub
 from hypernoise.prompts.sets import CATALOGUE
-from hypernoise.registry import find, names, nearest
+from hypernoise.registry import faults, find, names, nearest
 from hypernoise.remote_files import cache_folder
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Item:
     name: str
     sources: tuple[Source, ...]
     card: Card | None = None
+    fault: str = ""
+    """Why it cannot be used at all, where a third party's package is broken."""
 
     @property
     def missing(self) -> tuple[Source, ...]:
@@ -48,13 +50,15 @@ class Item:
     @property
     def state(self) -> str:
         """Whether it can be used here at once, in words."""
+        if self.fault:
+            return "broken"
         return "download needed" if self.missing else "ready"
 
     def remedy(self, *, offline: bool, token: bool) -> str:
         """What the user has to do before it can be used."""
         missing = self.missing
         if not missing:
-            return ""
+            return self.fault
         asked = [source.page for source in missing if source.gated]
         steps = ["unset HF_HUB_OFFLINE"] if offline and any(source.on_hub for source in missing) else []
         if asked:
@@ -66,7 +70,11 @@ def items(kinds: Sequence[str] = WITH_SOURCES) -> list[Item]:
     """Everything registered of some kinds that may have something to download."""
     found = []
     for kind in kinds:
+        broken = faults(kind)
         for name in names(kind):
+            if name in broken:
+                found.append(Item(kind, name, (), fault=broken[name]))
+                continue
             entry = find(kind, name)
             if kind == "model":
                 adapters = (named for named in entry.adapters.values() if HUB_ID.fullmatch(named))
@@ -81,6 +89,8 @@ def _gigabytes(sources: tuple[Source, ...]) -> str:
 
 
 def _licences(item: Item) -> str:
+    if item.fault:
+        return "–"
     gated = " (gated)" if any(source.gated for source in item.sources) else ""
     licences = dict.fromkeys(source.licence for source in item.sources)
     return (", ".join(licences) or (item.card.licence if item.card else "MIT")) + gated
@@ -104,6 +114,8 @@ def list_models() -> None:
         if card := item.card:
             facts = (f"{card.parameters:.2g}", f"{card.resolution}²", str(card.steps), f"{card.gigabytes:g}")
             table.add_row(item.name, *facts, _gigabytes(item.sources), _licences(item), item.state)
+        else:
+            table.add_row(item.name, *["–"] * 6, item.fault)
     Console().print(table)
 
 
@@ -175,7 +187,7 @@ def download(name: str) -> None:
     """Bring everything that a model, reward, benchmark or prompt set needs onto this machine, and check it.
 
     Raises:
-        HnError: if there is nothing of that name, or something cannot be had or is damaged.
+        HnError: if there is nothing of that name, its package is broken, or something cannot be had or is damaged.
     """
     console = Console()
     if name in CATALOGUE:
@@ -185,6 +197,8 @@ def download(name: str) -> None:
     found = {item.name: item for item in items()}
     if name not in found:
         raise HnError(f"There is nothing called {name!r} to download: {nearest(name, [*found, *CATALOGUE])}")
+    if found[name].fault:
+        raise HnError(found[name].fault)
     for source in found[name].sources:
         place = source.fetch()
         source.check()

@@ -8,9 +8,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypernoise.errors import HnError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GENERATORS = {
     "shapes": "hypernoise.generators.shapes:ShapesGenerator",
@@ -103,11 +106,35 @@ def find(kind: str, name: str) -> Any:
     """The class that a name stands for.
 
     Raises:
-        HnError: if no such name is known; the sentence offers the nearest one.
+        HnError: if no such name is known; the sentence offers the nearest one. Or if the third party's package that
+            brings it cannot be imported.
     """
     if name in KINDS[kind]:
         module, attribute = KINDS[kind][name].split(":")
         return getattr(import_module(module), attribute)
     for entry in entry_points(group=GROUPS[kind], name=name):
-        return entry.load()
+        return _imported(kind, entry)
     raise HnError(f"There is no {kind} called {name!r}: {nearest(name, names(kind))}")
+
+
+def _imported(kind: str, entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:  # whatever a third party's code raises
+        owner = entry.dist.name if entry.dist else entry.module
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise HnError(
+            f"The {kind} {entry.name!r} is broken: its package {owner} cannot be imported ({said}); repair or "
+            "uninstall that package."
+        ) from error
+
+
+def faults(kind: str) -> dict[str, str]:
+    """What is wrong with those names of a kind whose third party's package cannot be imported, by name."""
+    found = {}
+    for entry in entry_points(group=GROUPS[kind]):
+        try:
+            find(kind, entry.name)
+        except HnError as error:
+            found[entry.name] = str(error)
+    return found

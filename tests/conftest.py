@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hypernoise.experiments.bench import Request
     from hypernoise.experiments.runner import Workbench
@@ -22,13 +22,16 @@ GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
 
 
 @pytest.fixture(scope="session")
-def generator() -> ShapesGenerator:
-    """The embedded world's generator."""
+def generator() -> Iterator[ShapesGenerator]:
+    """The embedded world's generator; a test that puts an adapter on it takes a copy."""
     import torch  # noqa: PLC0415
 
     from hypernoise.generators.shapes import ShapesGenerator  # noqa: PLC0415
 
-    return ShapesGenerator.load(torch.device("cpu"))
+    generator = ShapesGenerator.load(torch.device("cpu"))
+    weights = generator.denoiser.state_dict().keys()
+    yield generator
+    assert generator.denoiser.state_dict().keys() == weights
 
 
 @pytest.fixture(scope="session")

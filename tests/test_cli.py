@@ -16,7 +16,7 @@ import typer
 from PIL import Image
 
 from hypernoise.cli import app, main
-from hypernoise.registry import KINDS, find
+from hypernoise.registry import GROUPS, KINDS, find
 from hypernoise.tables.table1 import read_csv
 
 if TYPE_CHECKING:
@@ -302,6 +302,68 @@ def test_a_third_party_s_method_runs_beside_ours(
     hn(*BENCH, "--method", "dark:dusk", "--set", "dark.brightness=0.25", "--results", results)
     assert len(list((results / "runs").iterdir())) == 3
     assert "thirdparty" in json.loads((run / "manifest.json").read_text())["settings"]["method_settings"]
+
+
+@pytest.fixture
+def broken(install: Callable[[str, str], None]) -> str:
+    """Installs a package that brings one `lost-<kind>` of each kind but cannot be imported; what is said of it."""
+    entries = "".join(f"[{group}]\nlost-{kind} = thirdparty_lost:Lost\n" for kind, group in GROUPS.items())
+    install(entries, "raise ImportError('needs\\nelsewhere')\n")
+    return (
+        "is broken: its package thirdparty cannot be imported (ImportError: needs elsewhere); "
+        "repair or uninstall that package."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("model", ["bench", "geneval", "--model", "lost-model"]),
+        ("method", ["bench", "geneval", "--method", "lost-method"]),
+        ("reward", ["bench", "geneval", "--reward", "lost-reward=1"]),
+        ("benchmark", ["prompts", "lost-benchmark"]),
+        ("rewriter", ["download", "lost-rewriter"]),
+    ],
+)
+def test_a_broken_package_is_named_where_it_is_asked_for(
+    refusal: Refusal, broken: str, kind: str, words: list[str]
+) -> None:
+    assert refusal(*words) == f"The {kind} 'lost-{kind}' {broken}"
+
+
+def test_lists_name_a_broken_package_and_go_on(
+    hn: Hn, broken: str, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    for kind, own in KINDS.items():
+        assert hn("ls", f"{kind}s") == [*own, f"lost-{kind}\tThe {kind} 'lost-{kind}' {broken}"]
+    models = "\n".join(hn("models"))
+    assert f"The model 'lost-model' {broken}" in models
+    assert "sd3.5-turbo" in models
+    doctor = hn("doctor", "--device", "cpu")
+    for kind in KINDS.keys() - {"method"}:
+        (line,) = (line for line in doctor if f"lost-{kind}" in line)
+        assert [cell.strip() for cell in line.strip("│").split("│")] == [
+            kind,
+            f"lost-{kind}",
+            "broken",
+            "–",
+            "–",
+            f"The {kind} 'lost-{kind}' {broken}",
+        ]
+    assert any(" geneval " in line for line in doctor)
+    hn("table", 1, "--results", results)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_broken_benchmark_does_not_keep_training_from_comparing_with_the_others(
+    refusal: Refusal, tmp_path: Path
+) -> None:
+    evaluated = find("benchmark", "geneval")().prompts("shapes")[0].text
+    (tmp_path / "mine.txt").write_text(f"{evaluated}\n")
+    words = ["--prompts", tmp_path / "mine.txt", "--output", tmp_path / "adapter"]
+    said = refusal("train", "hypernoise", "--model", "shapes", *words)
+    assert said.startswith("1 of the 1 training prompts are also evaluation prompts")
 
 
 WRONG = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hypernoise.errors import HnError
-from hypernoise.files import unwritable, write_atomically
+from hypernoise.files import new_folder, unwritable, write_atomically
 
 Fill = Callable[[Path], None]
 
@@ -46,6 +46,34 @@ def test_after_a_full_disk_the_same_write_succeeds(tmp_path: Path, fill_the_disk
         write_atomically(tmp_path / "file", b"new")
     write_atomically(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "folder"
+    with new_folder(path) as folder:
+        write_atomically(folder / "file", b"new")
+        assert not path.exists()
+    assert [str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*")] == [
+        "deep",
+        "deep/folder",
+        "deep/folder/file",
+    ]
+    with pytest.raises(HnError, match=r"folder cannot be written \(.+\); check"), new_folder(path) as folder:
+        write_atomically(folder / "file", b"newer")
+    assert (path / "file").read_bytes() == b"new"
+    assert [each.name for each in path.parent.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_meets_a_full_disk_does_not_appear(tmp_path: Path, fill_the_disk_for: Fill) -> None:
+    def write() -> None:
+        with new_folder(tmp_path / "folder") as folder:
+            write_atomically(folder / "first", b"new")
+            fill_the_disk_for(folder / "second")
+            write_atomically(folder / "second", b"new")
+
+    with pytest.raises(HnError, match="The disk is full"):
+        write()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
@@ -30,9 +31,10 @@ def test_methods_improve_on_base(workbench: Workbench, tmp_path: Path) -> None:
         "cpu",
     )
     plans, prompts, _ = plan(request, torch.device("cpu"))
+    bench = copy.deepcopy(workbench)
     stores = [RunStore(tmp_path / each.settings.method) for each in plans]
     for each, store in zip(plans, stores, strict=True):
-        execute(Job(each.settings, prompts, workbench, each.method, store), lambda _: None)
+        execute(Job(each.settings, prompts, bench, each.method, store), lambda _: None)
     base, *others = rows([StoredRun(store) for store in stores])
     assert 0.35 <= base.mean.value <= 0.75
     assert [other.method for other in others] == ["hypernoise", "best-of-n", "reno"]

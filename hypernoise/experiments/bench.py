@@ -157,6 +157,40 @@ def _files(model: type[Generator], rewards: Iterable[str]) -> dict[str, str]:
     return files
 
 
+def _versions(request: Request, rewards: Iterable[str]) -> dict[str, str]:
+    """Versions of the libraries, and of the third parties' packages, that all methods' runs depend on."""
+    brought = [
+        ("model", request.model),
+        ("benchmark", request.benchmark),
+        *(("reward", name) for name in rewards),
+    ]
+    return versions() | {owner: version for named in brought for owner, version in package(*named).items()}
+
+
+def _fitting_benchmark(request: Request, model: type[Generator], suite: str, seeds: int) -> Benchmark:
+    """The benchmark, whose suite the model can draw, and which that many seeds are enough for."""
+    benchmark = find_benchmark(request.benchmark, suite)
+    if suite not in model.suites:
+        raise HnError(
+            f"The model {request.model!r} cannot draw the suite {suite!r}; its own: {model.suites[0]}."
+        )
+    if benchmark.whole_prompts and seeds < 2:
+        raise HnError(f"{benchmark.name} compares the images of a prompt: give --seeds 2 or more.")
+    return benchmark
+
+
+def _chosen_methods(request: Request, model: type[Generator]) -> list[_Chosen]:
+    """The methods, each once, as the user changed them; all of them can steer the model if they need to."""
+    names = [text.partition(":")[0] for text in request.methods]
+    if len(set(names)) < len(names):
+        raise HnError("A method is named twice; run its variants in separate commands.")
+    for name in names:
+        if find("method", name).steers:
+            refuse_steering(model, name)
+    changes = _changes(request.changes, names)
+    return [_chosen(text, changes) for text in request.methods]
+
+
 def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Prompt], Benchmark]:
     """Check everything that the user typed, before anything is computed, written or downloaded.
 
@@ -168,22 +202,9 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
     if request.compiled:
         refuse_uncompilable(device)
     suite = request.suite or model.suites[0]
-    benchmark = find_benchmark(request.benchmark, suite)
-    if suite not in model.suites:
-        raise HnError(
-            f"The model {request.model!r} cannot draw the suite {suite!r}; its own: {model.suites[0]}."
-        )
-    names = [text.partition(":")[0] for text in request.methods]
-    if len(set(names)) < len(names):
-        raise HnError("A method is named twice; run its variants in separate commands.")
-    for name in names:
-        if find("method", name).steers:
-            refuse_steering(model, name)
     first_seed, seeds = seed_range(request.seeds)
-    if benchmark.whole_prompts and seeds < 2:
-        raise HnError(f"{benchmark.name} compares the images of a prompt: give --seeds 2 or more.")
-    changes = _changes(request.changes, names)
-    chosen = [_chosen(text, changes) for text in request.methods]
+    benchmark = _fitting_benchmark(request, model, suite, seeds)
+    chosen = _chosen_methods(request, model)
     rewards = reward_weights(request.rewards, model.default_rewards)
     prompts = spread(benchmark.prompts(suite), request.limit)
     common = RunSettings(
@@ -205,10 +226,7 @@ def plan(request: Request, device: torch.device) -> tuple[list[Plan], list[Promp
         compiled=request.compiled,
         weights=_files(model, rewards),
         judges=benchmark.identity(suite),
-        versions=versions()
-        | package("model", request.model)
-        | package("benchmark", request.benchmark)
-        | {owner: version for reward in rewards for owner, version in package("reward", reward).items()},
+        versions=_versions(request, rewards),
     )
     return [each.planned(common, model) for each in chosen], prompts, benchmark
 

@@ -12,7 +12,7 @@ from hypernoise.experiments.bench import Request, plan, run
 from hypernoise.experiments.environment import pick_device
 from hypernoise.registry import find
 from hypernoise.tables.budgets import publish_budgets
-from hypernoise.tables.cost import Point
+from hypernoise.tables.cost import Comparison, Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ def _requests(request: Request, budgets: Sequence[int]) -> Iterator[tuple[str, i
             yield text, budget, replace(request, methods=[text], changes=changes)
 
 
-def run_budgets(request: Request, budgets: Sequence[int], results: Path) -> None:
+def run_budgets(request: Request, budgets: Sequence[int], results: Path, workers: int = 1) -> None:
     """Run every method with every budget, and write and draw how its score grows with what it costs.
 
     Raises:
@@ -52,6 +52,6 @@ def run_budgets(request: Request, budgets: Sequence[int], results: Path) -> None
     points = []
     for method, budget, one in requests:
         console.print(method if budget is None else f"{method}, budget {budget}", highlight=False)
-        (done,) = run(one, results, console)
+        (done,) = run(one, results, console, workers)
         points.append(Point(method, budget, done))
-    publish_budgets(points, results, console)
+    publish_budgets(Comparison(points), results, console)

@@ -14,7 +14,19 @@ from hypernoise.errors import HnError
 if TYPE_CHECKING:
     import torch
 
-PACKAGES = ("hypernoise", "torch", "diffusers", "transformers", "peft", "numpy", "scipy", "pillow")
+PACKAGES = (
+    "hypernoise",
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "peft",
+    "open_clip_torch",
+    "numpy",
+    "scipy",
+    "pillow",
+)
+"""What computes images and scores; `lpips` gives weights alone, whose hash is among the judge's."""
 
 
 def versions() -> dict[str, str]:
@@ -64,6 +76,23 @@ def pick_device(name: str) -> torch.device:
     if device is None or device.type not in ("cpu", "cuda"):
         raise HnError(f"There is no device {name!r} on this machine; use auto, cpu or cuda.")
     return device
+
+
+def make_current(device: torch.device) -> None:
+    """Make a GPU that was asked for by its number the current one, which accelerate takes in a single process.
+
+    Raises:
+        HnError: under a launcher, where each process takes a GPU of its own.
+    """
+    import torch  # noqa: PLC0415
+
+    if device.type != "cuda" or device.index is None:
+        return
+    if "LOCAL_RANK" in os.environ:
+        raise HnError(
+            f"--device {device} names one GPU, but under a launcher each process takes its own; give --device cuda."
+        )
+    torch.cuda.set_device(device)
 
 
 class Clock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
@@ -21,7 +21,7 @@ from hypernoise.tables.ablation import publish_ablation
 from hypernoise.tables.timing import Timing, publish_timing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hypernoise.experiments.benchmark import Prompt
@@ -36,10 +36,14 @@ GAIN = 0.95
 
 @dataclass(frozen=True)
 class Timed:
-    """One method at one batch size: seconds an image in every round, calls of the denoiser, peak memory in MB."""
+    """One method at one batch size: seconds an image in every round, calls of the denoiser, peak memory in MB.
+
+    Its settings are those of a run's manifest.
+    """
 
     method: str
     preset: str
+    settings: Mapping[str, Any]
     batch: int
     seconds: tuple[float, ...]
     nfe: float
@@ -143,6 +147,7 @@ def _timed(cell: Cell, found: Sequence[tuple[float, float, float | None]]) -> Ti
     return Timed(
         method=cell.plan.settings.method,
         preset=cell.plan.settings.preset,
+        settings=cell.plan.settings.method_settings,
         batch=cell.batch,
         seconds=tuple(seconds for seconds, _, _ in found),
         nfe=found[0][1],

@@ -27,7 +27,7 @@ def compile_networks(generator: Generator) -> None:
         raise HnError(f"{generator.name} says of no network that it can be compiled: leave out --compile.")
     torch._dynamo.config.recompile_limit = VARIANTS
     for network in generator.compilable:
-        network.compile()
+        network.compile(dynamic=False)
 
 
 def refuse_uncompilable(device: torch.device) -> None:

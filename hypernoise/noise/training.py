@@ -16,7 +16,7 @@ from tensorboardX import SummaryWriter
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.bench import find_benchmark, reward_weights
-from hypernoise.experiments.environment import pick_device
+from hypernoise.experiments.environment import make_current, pick_device
 from hypernoise.files import locked, write_png
 from hypernoise.generators.compilation import load_generator, refuse_uncompilable
 from hypernoise.generators.protocol import AMPLE, refuse_offload, refuse_steering
@@ -27,7 +27,7 @@ from hypernoise.noise.settings import OWN_PRESETS, PRESETS
 from hypernoise.progress import training_progress
 from hypernoise.prompts.overlap import overlap, refuse_overlap
 from hypernoise.prompts.sets import load_all
-from hypernoise.registry import find, names, nearest
+from hypernoise.registry import faults, find, names, nearest
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.settings import overridden
 from hypernoise.step_log import StepLog
@@ -258,8 +258,8 @@ def _settings(request: TrainRequest) -> TrainSettings:
 def _evaluated(suites: Sequence[str]) -> tuple[list[str], list[str]]:
     """All evaluation prompts of some suites, and the benchmarks whose prompts cannot be had here."""
     texts: list[str] = []
-    absent: list[str] = []
-    for name in names("benchmark"):
+    absent = list(faults("benchmark"))
+    for name in [name for name in names("benchmark") if name not in absent]:
         for suite in set(suites) & set(find("benchmark", name).suites):
             try:
                 texts += [prompt.text for prompt in find_benchmark(name, suite).prompts(suite)]
@@ -276,7 +276,7 @@ def _prompts(request: TrainRequest, model: type[Generator]) -> tuple[list[str], 
     """
     prompts, (asked, absent) = load_all(request.prompts or model.training_prompts), _evaluated(model.suites)
     remarks = [
-        f"Not compared with the evaluation prompts of {name}, which are not on this machine."
+        f"Not compared with the evaluation prompts of {name}, which cannot be read on this machine."
         for name in absent
     ]
     common = set() if request.prompts else set(overlap(prompts, asked))
@@ -305,6 +305,7 @@ def run_training(request: TrainRequest) -> None:
     refuse_offload(request.memory, device)
     if request.compiled:
         refuse_uncompilable(device)
+    make_current(device)
     accelerator = Accelerator(
         cpu=device.type == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no"
     )

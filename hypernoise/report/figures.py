@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from hypernoise.errors import HnError
-from hypernoise.registry import BENCHMARKS
+from hypernoise.registry import names
 from hypernoise.tables.plots import MARKERS, drawing
 
 if TYPE_CHECKING:
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from hypernoise.tables.table1 import Row
 
 KEPT = {
-    **{
-        f"budgets-{name}": (
-            f"Score by cost: {name}",
-            f"Score on {name} against seconds and against denoiser calls an image, a line or point for each method, "
-            "with 95% intervals and the Pareto front.",
-        )
-        for name in BENCHMARKS
-    },
     "table2": ("Table 2: steps of the generator", "GenEval score against steps, a line for each method."),
     "table8": ("Table 8: steps of the generator", "GenEval score against steps, a line for each method."),
     "table9": ("Table 9: rank of the adapter", "GenEval score against the LoRA rank."),
@@ -43,7 +35,10 @@ KEPT = {
     "training": ("Trainings", "Losses and held-out rewards of the trainings by step, a panel for each."),
     "failures": ("Failures", "Images that the judge finds wrong, with its reasons."),
 }
-"""Caption and description of the figures below `results/<world>/`, by file name, in the page's order."""
+"""Caption and description of the figures below `results/<world>/`, by file name, in the page's order.
+
+Before them stand those of `hn budgets`, one a benchmark.
+"""
 
 
 @dataclass(frozen=True)
@@ -67,8 +62,17 @@ def kept_figures(folder: Path) -> list[Figure]:
     Raises:
         HnError: if one of them is not a PNG that can be read.
     """
-    paths = {folder / f"{name}.png": words for name, words in KEPT.items()}
+    known = {f"budgets-{benchmark}": _by_cost(benchmark) for benchmark in names("benchmark")} | KEPT
+    paths = {folder / f"{name}.png": words for name, words in known.items()}
     return [_kept(path, *words) for path, words in paths.items() if path.exists()]
+
+
+def _by_cost(benchmark: str) -> tuple[str, str]:
+    return (
+        f"Score by cost: {benchmark}",
+        f"Score on {benchmark} against seconds and against denoiser calls an image, a line or point for each method, "
+        "with 95% intervals and the Pareto front.",
+    )
 
 
 def _kept(path: Path, caption: str, description: str) -> Figure:

@@ -8,7 +8,6 @@ import pandas as pd
 
 from hypernoise.files import write_atomically
 from hypernoise.tables import winners
-from hypernoise.tables.cost import COSTS, front
 from hypernoise.tables.cost_figure import figure
 from hypernoise.tables.from_runs import notes
 from hypernoise.tables.markdown import markdown
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hypernoise.experiments.benchmark import Report
-    from hypernoise.tables.cost import Point
+    from hypernoise.tables.cost import Comparison, Point
+    from hypernoise.tables.table1 import Estimate
 
 COLUMNS = (
     Column("Method", "Method", numeric=False),
@@ -46,16 +46,16 @@ SHORT = {"seconds": "time", "nfe": "NFE"}
 INTERVALS = ("low", "high", "above_base_low", "above_base_high")
 
 
-def frame(points: Sequence[Point]) -> pd.DataFrame:
-    """One line a point, as the CSV has it: what the figure draws, unscaled. The first point is base."""
-    fronts = {kind: front(points, kind) for kind in COSTS}
-    rows = [_record(point, points[0]) for point in points]
+def frame(compared: Comparison) -> pd.DataFrame:
+    """One line a point, as the CSV has it: what the figure draws, unscaled."""
+    rows = [_record(*pair) for pair in zip(compared.points, compared.above_base, strict=True)]
     table = pd.DataFrame(rows).astype({"budget": "Int64"} | dict.fromkeys(INTERVALS, "float64"))
-    return table.assign(**{f"on_front_{kind}": [p in fronts[kind] for p in points] for kind in COSTS})
+    fronts = compared.fronts.items()
+    return table.assign(**{f"on_front_{kind}": [p in best for p in compared.points] for kind, best in fronts})
 
 
-def _record(point: Point, base: Point) -> dict[str, Any]:
-    score, above = point.score, point.above(base)
+def _record(point: Point, above: Estimate) -> dict[str, Any]:
+    score = point.score
     return {
         "method": point.method,
         "budget": point.budget,
@@ -71,20 +71,18 @@ def _record(point: Point, base: Point) -> dict[str, Any]:
     }
 
 
-def sheet(points: Sequence[Point], heading: str, report: Report) -> Sheet:
-    """The printed table of all points, the first of which is base."""
-    fronts = {kind: front(points, kind) for kind in COSTS}
+def sheet(compared: Comparison, heading: str, report: Report) -> Sheet:
+    """The printed table of all points."""
     lines = []
-    for point in points:
-        on = [SHORT[kind] for kind in COSTS if point in fronts[kind]]
-        lines.append(_line(point, points[0], ", ".join(on), report))
+    for number, (point, above) in enumerate(zip(compared.points, compared.above_base, strict=True)):
+        on = [SHORT[kind] for kind, best in compared.fronts.items() if point in best]
+        lines.append(_line(point, above if number else None, ", ".join(on), report))
     title = f"{report.title.partition(' (')[0]} by cost"
-    return Sheet(title, COLUMNS, (Section(heading, tuple(lines)),), (LEGEND, *_notes(points)), {})
+    return Sheet(title, COLUMNS, (Section(heading, tuple(lines)),), (LEGEND, *_notes(compared.points)), {})
 
 
-def _line(point: Point, base: Point, on: str, report: Report) -> tuple[Cell, ...]:
+def _line(point: Point, above: Estimate | None, on: str, report: Report) -> tuple[Cell, ...]:
     form = f".{report.digits[0]}f"
-    above = None if point is base else point.above(base)
     bold = above is not None and above.low is not None and above.low > 0
     return (
         Cell(point.method),
@@ -105,19 +103,16 @@ def _notes(points: Sequence[Point]) -> list[str]:
     return [*notes([point.run for point in dearest.values()], own_clocks=True), *failed]
 
 
-def publish_budgets(points: Sequence[Point], results: Path, console: Console) -> None:
-    """Print which method wins, and write `budgets-<benchmark>` as `.csv`, `.md` and `.png` below `results/<model>/`.
-
-    The first point is base.
-    """
-    base = points[0].run
+def publish_budgets(compared: Comparison, results: Path, console: Console) -> None:
+    """Print which method wins, and write `budgets-<benchmark>` as `.csv`, `.md` and `.png` below `results/<model>/`."""
+    base = compared.points[0].run
     report, model = base.benchmark.report, str(base.settings["model"])
     heading = heading_of(model)
-    sheets = sheet(points, heading, report), winners.sheet(points, heading, report)
+    sheets = sheet(compared, heading, report), winners.sheet(compared, heading, report)
     place = results / model / f"budgets-{base.benchmark.name}"
-    write_atomically(place.with_suffix(".csv"), frame(points).round(5).to_csv(index=False).encode())
+    write_atomically(place.with_suffix(".csv"), frame(compared).round(5).to_csv(index=False).encode())
     write_atomically(place.with_suffix(".md"), "\n".join(map(markdown, sheets)).encode())
-    write_atomically(place.with_suffix(".png"), figure(points, report))
+    write_atomically(place.with_suffix(".png"), figure(compared, report))
     for each in sheets:
         console.print(terminal(each, console.width))
         console.print()

@@ -64,3 +64,20 @@ def front(points: Sequence[Point], kind: str) -> list[Point]:
         if not best or point.score.value > best[-1].score.value:
             best.append(point)
     return best
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All points, the first of which is base, and what several tables and the figure say of them."""
+
+    points: Sequence[Point]
+
+    @cached_property
+    def fronts(self) -> dict[str, list[Point]]:
+        """The Pareto front for every unit of cost."""
+        return {kind: front(self.points, kind) for kind in COSTS}
+
+    @cached_property
+    def above_base(self) -> list[Estimate]:
+        """Every point's paired difference to base, whose own is 0."""
+        return [point.above(self.points[0]) for point in self.points]

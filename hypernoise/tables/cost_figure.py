@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from hypernoise.tables.cost import COSTS, front
+from hypernoise.tables.cost import COSTS
 from hypernoise.tables.labels import Label, dots, place
 from hypernoise.tables.plots import COLORS, MARKERS, png, style
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hypernoise.experiments.benchmark import Report
-    from hypernoise.tables.cost import Point
+    from hypernoise.tables.cost import Comparison, Point
 
 FRONT, FRONT_NAME, BASE = "0.84", "0.45", "0.2"
 """Greys of the front, its name and base."""
@@ -30,12 +30,12 @@ APART = 1.035
 """Factor between methods of one NFE, whose intervals would else lie on each other."""
 
 
-def figure(points: Sequence[Point], report: Report) -> bytes:
+def figure(compared: Comparison, report: Report) -> bytes:
     """Scores with 95% intervals against every cost, logarithmic, as PNG."""
     with style():
         picture = Figure(figsize=(10, 4.4), dpi=150, layout="constrained")
         axes = picture.subplots(1, len(COSTS), sharey=True)
-        panels = [Panel(each, points, kind, report.scale) for each, kind in zip(axes, COSTS, strict=True)]
+        panels = [Panel(each, compared, kind, report.scale) for each, kind in zip(axes, COSTS, strict=True)]
         for panel in panels:
             panel.draw()
         axes[0].set_ylabel(f"{report.title.partition(' (')[0]} score")
@@ -65,14 +65,14 @@ class Curve:
 class Panel:
     """Score against one unit of cost."""
 
-    def __init__(self, axes: Axes, points: Sequence[Point], kind: str, scale: float) -> None:
+    def __init__(self, axes: Axes, compared: Comparison, kind: str, scale: float) -> None:
         self.axes, self.kind = axes, kind
+        points, best = compared.points, compared.fronts[kind]
         methods = list(dict.fromkeys(point.method for point in points))
         self.curves = [
             Curve(method, [p for p in points if p.method == method], kind, scale, i - (len(methods) - 1) / 2)
             for i, method in enumerate(methods)
         ]
-        best = front(points, kind)
         self.costs = [point.cost(kind) for point in best]
         self.scores = [point.score.value * scale for point in best]
         every = [point.cost(kind) for point in points]

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.files import write_atomically
-from hypernoise.registry import find, names
+from hypernoise.registry import faults, find, names
 from hypernoise.tables import from_runs
 from hypernoise.tables.contact_sheet import contact_sheet
 from hypernoise.tables.latex import latex
@@ -73,10 +73,11 @@ def write_table(number: int, world: str, results: Path) -> None:
     Raises:
         HnError: if another command makes that table, or there is no finished run of that world.
     """
+    broken = faults("benchmark")
     made = {
         table: name
         for name in reversed(names("benchmark"))
-        if (table := find("benchmark", name).report.table)
+        if name not in broken and (table := find("benchmark", name).report.table)
     }
     if number not in made:
         raise HnError(

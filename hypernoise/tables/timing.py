@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ import pandas as pd
 
 from hypernoise.files import write_atomically
 from hypernoise.tables.markdown import markdown
-from hypernoise.tables.render import CHANGED, MISSING, Cell, Column, Section, Sheet, heading_of
+from hypernoise.tables.render import MISSING, Cell, Column, Section, Sheet, heading_of
 from hypernoise.tables.terminal import terminal
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ FAIRNESS = (
     "× base: the median over rounds of the ratio to base's time in the same round and at the same batch size.",
     "Peak memory: the process's resident memory on a CPU, what torch allocated on a GPU.",
 )
+
+
+def settings_sha256(settings: Mapping[str, Any]) -> str:
+    """Identifies a method's settings as a run's manifest has them: with the hashes of its adapter's files."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def weighted(rewards: Mapping[str, float]) -> str:
@@ -63,6 +70,7 @@ class Timing:
             "steps": self.steps,
             "method": each.method,
             "preset": each.preset,
+            "method_settings_sha256": settings_sha256(each.settings),
             "batch": each.batch,
             "seconds": median,
             "seconds_low": low,
@@ -112,21 +120,20 @@ def _line(record: Mapping[Any, Any]) -> tuple[Cell, ...]:
 def timed_seconds(results: Path, settings: Mapping[str, Any], machine: Mapping[str, Any]) -> float | None:
     """The seconds that `hn time` measured for a run's settings on its machine, or None where it did not.
 
-    A preset of which something was changed is never found, for `timing.csv` does not say what.
+    A `timing.csv` that does not say all of what must be the same, as those of earlier versions, has none.
     """
     path = results / settings["model"] / "timing.csv"
     if not path.exists():
         return None
-    wanted = {name: settings[name] for name in ("model", "method", "preset", "steps", "batch")} | dict(
-        machine
-    )
+    wanted = {name: settings[name] for name in ("model", "method", "steps", "batch")} | dict(machine)
     wanted |= {
+        "method_settings_sha256": settings_sha256(settings["method_settings"]),
         "rewards": weighted(settings["rewards"]),
         "memory": "tiling" if settings["tiling"] else "ample",
         "compiled": settings["compiled"],
     }
     timing = pd.read_csv(path, dtype=str)
-    if settings["preset"].endswith(CHANGED) or not wanted.keys() <= set(timing.columns):
+    if not wanted.keys() <= set(timing.columns):
         return None
     found = timing.loc[(timing[list(wanted)] == pd.Series(wanted).astype(str)).all(axis=1), "seconds"]
     return float(found.iloc[0]) if len(found) else None

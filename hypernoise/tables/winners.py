@@ -8,14 +8,14 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from hypernoise.experiments.statistics import holm, sign_flip_p
-from hypernoise.tables.cost import COSTS, contenders, front
+from hypernoise.tables.cost import COSTS, contenders
 from hypernoise.tables.render import MISSING, Cell, Column, Section, Sheet, estimate_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypernoise.experiments.benchmark import Report
-    from hypernoise.tables.cost import Point
+    from hypernoise.tables.cost import Comparison, Point
     from hypernoise.tables.table1 import Estimate
 
 COLUMNS = (
@@ -49,9 +49,9 @@ class Win:
         return self.best.above(self.other) if self.other else None
 
 
-def wins(points: Sequence[Point], kind: str) -> list[Win]:
+def wins(compared: Comparison, kind: str) -> list[Win]:
     """One for each point of the front, cheapest first."""
-    best = front(points, kind)
+    points, best = compared.points, compared.fronts[kind]
     ends = [*(later.cost(kind) for _, later in pairwise(best)), inf]
     return [Win(point, _best_other(points, kind, point, end)) for point, end in zip(best, ends, strict=True)]
 
@@ -61,9 +61,9 @@ def _best_other(points: Sequence[Point], kind: str, best: Point, end: float) -> 
     return max(others, key=lambda point: point.score.value, default=None)
 
 
-def sheet(points: Sequence[Point], heading: str, report: Report) -> Sheet:
+def sheet(compared: Comparison, heading: str, report: Report) -> Sheet:
     """The printed table, a section for each unit of cost."""
-    found = {kind: wins(points, kind) for kind in COSTS}
+    found = {kind: wins(compared, kind) for kind in COSTS}
     pairs = [(win.best.run, win.other.run) for each in found.values() for win in each if win.other]
     corrected = iter(holm([sign_flip_p(best.scores, other.scores) for best, other in pairs]))
     return Sheet(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -93,6 +94,15 @@ def test_a_task_of_one_prompt_has_no_interval(hn: Hn, tmp_path: Path) -> None:
     rows = pd.read_csv(tmp_path / "shapes" / "budgets-geneval.csv")
     assert rows["low"].isna().all()
     assert not any("nan" in line for line in said)
+
+
+def test_workers_are_asked_for_as_in_a_bench(
+    refusal: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    words = ["--method", "best-of-n", "--budget", "2", "--workers", 2, "--results", tmp_path]
+    assert refusal("budgets", "geneval", *words).startswith("--workers needs Ray, which is not installed: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

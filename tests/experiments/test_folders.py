@@ -84,6 +84,18 @@ def test_geneval_s_layout_goes_out_and_comes_back(hn: Hn, results: Path, tmp_pat
     assert "590 of 600 images were missing or unreadable and are left out." in " ".join(lines)
 
 
+def test_of_a_run_with_a_damaged_image_nothing_is_exported(
+    refusal: Refusal, results: Path, tmp_path: Path
+) -> None:
+    run = find_run(results, "shapes-base")
+    last = run.records[-1]
+    run.store.image_path(last["prompt_index"], last["seed"]).write_bytes(b"damaged")
+    before = set(tmp_path.iterdir())
+    said = refusal("export", "shapes-base", "--output", tmp_path / "images", "--results", results)
+    assert "is missing or cannot be read; delete " in said
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_a_folder_that_is_not_whole_is_refused(
     hn: Hn, refusal: Refusal, results: Path, tmp_path: Path
 ) -> None:
@@ -129,7 +141,7 @@ def test_other_layouts_go_out_and_come_back(
         first = run.records[0]
         assert (out / "color" / "samples" / f"{first['prompt']}_000000.png").exists()
     said = refusal("export", "shapes-base", "--output", out, "--results", results)
-    assert said.endswith("is not an empty folder; give another one with --output.")
+    assert said == f"{out} exists already; give a new folder with --output."
     elsewhere = ("--output", tmp_path / "new", "--results", results, "--layout", "geneval")
     assert "are not those of geneval" in refusal("export", "shapes-base", *elsewhere)
     options = ("--suite", "shapes", "--images", out, "--device", "cpu", "--results", results)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from dataclasses import fields, replace
+from importlib.metadata import packages_distributions
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +18,13 @@ from hypothesis import strategies as st
 from benchmarks.geneval.benchmark import GenEval
 from hypernoise.errors import HnError
 from hypernoise.experiments.benchmark import Prompt, spread
+from hypernoise.experiments.environment import PACKAGES, versions
 from hypernoise.experiments.plan import RunSettings, pieces, prompts_sha256, seed_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ROOT = Path(__file__).parents[2]
 SETTINGS = RunSettings(
     model="shapes",
     method="reno",
@@ -59,6 +65,32 @@ def test_a_change_of_any_setting_is_another_run(name: str) -> None:
     value: Any = getattr(SETTINGS, name)
     changed = OTHER.get(name, value + 1 if isinstance(value, int) else f"{value}x")
     assert replace(SETTINGS, **{name: changed}).run != SETTINGS.run
+
+
+def imported(file: Path) -> set[str]:
+    """The packages that a file imports anywhere, by their first names."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_all_packages_that_images_and_scores_come_from_identify_a_run() -> None:
+    rooms = ["hypernoise/generators", "hypernoise/rewards", "hypernoise/rewriters", "benchmarks", "baselines"]
+    files = [file for room in rooms for file in (ROOT / room).rglob("*.py")]
+    files += (ROOT / "hypernoise" / "shapes").glob("*.py")
+    own, reader = (
+        {"hypernoise", "benchmarks", "baselines"},
+        "safetensors",
+    )  # hashes of what it reads identify a run
+    packages = set().union(*map(imported, files)) - sys.stdlib_module_names - own - {reader}
+    brought_by = packages_distributions()
+    distributions = {name.lower().replace("-", "_") for each in packages for name in brought_by[each]}
+    assert distributions | {"hypernoise"} == set(PACKAGES)
+    assert versions().keys() == {"python", *PACKAGES}
 
 
 def test_the_order_of_named_values_is_no_setting() -> None:

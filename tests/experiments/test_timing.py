@@ -165,8 +165,8 @@ def test_the_best_batch_is_printed_and_timed(hn: Callable[..., list[str]], tmp_p
 def test_ratios_are_taken_within_a_round() -> None:
     """A machine that slows down between rounds does not change them."""
     timed = [
-        Timed("base", "paper", 1, (1.0, 2.0, 10.0), 1, None),
-        Timed("reno", "paper", 1, (3.0, 6.0, 30.0), 50, 12.0),
+        Timed("base", "paper", {}, 1, (1.0, 2.0, 10.0), 1, None),
+        Timed("reno", "paper", {}, 1, (3.0, 6.0, 30.0), 50, 12.0),
     ]
     frame = Timing("shapes", 1, {"redness": 1.0}, timed, {}).frame()
     assert frame["times_base"].tolist() == [1.0, 3.0]

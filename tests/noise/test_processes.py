@@ -8,10 +8,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from hypernoise.errors import HnError
+from hypernoise.experiments.environment import make_current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HN = shutil.which("hn", path=str(Path(sys.executable).parent))
 SETTINGS = {"warmup": 0, "batch": 4, "epochs": 0.025, "rank": 4}
@@ -34,6 +41,54 @@ def train(output: Path, launcher: list[str], **settings: object) -> dict[str, to
     assert done.returncode == 0, done.stderr[-2000:]
     assert len((output / "log.jsonl").read_text().splitlines()) == 5
     return load_file(output / "adapter_model.safetensors")
+
+
+@pytest.fixture
+def current(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """The GPUs that were made the current one, on a machine that has none."""
+    chosen: list[torch.device] = []
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    return chosen
+
+
+def test_the_gpu_asked_for_by_its_number_is_the_current_one(
+    current: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cpu", "cpu:0", "cuda", "cuda:1"):
+        make_current(torch.device(name))
+    assert current == [torch.device("cuda:1")]
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    make_current(torch.device("cuda"))
+    with pytest.raises(
+        HnError, match="--device cuda:1 names one GPU, but under a launcher each process takes"
+    ):
+        make_current(torch.device("cuda:1"))
+    assert current == [torch.device("cuda:1")]
+
+
+def test_a_training_under_a_launcher_takes_no_gpu_by_its_number(
+    refusal: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setattr("hypernoise.noise.training.pick_device", torch.device)
+    said = refusal("train", "hypernoise", "--device", "cuda:1", "--output", tmp_path / "adapter")
+    assert said.startswith("--device cuda:1 names one GPU")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_single_process_of_accelerate_takes_the_current_gpu() -> None:
+    program = (
+        "import torch\n"
+        "torch.cuda.is_available = lambda: True\n"
+        "from accelerate import PartialState\n"
+        "print(PartialState().device)"
+    )
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "LOCAL_RANK"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "cuda"
 
 
 @pytest.mark.skipif(HN is None, reason="the package is not installed as a command here")

@@ -147,8 +147,22 @@ def test_figures_beside_the_tables_are_embedded(tmp_path: Path) -> None:
     for name in ("training", "budgets-geneval", "unknown"):
         Image.new("RGB", (30, 20)).save(tmp_path / f"{name}.png")
     figures = kept_figures(tmp_path)
-    assert [figure.caption for figure in figures] == [KEPT["budgets-geneval"][0], KEPT["training"][0]]
+    assert [figure.caption for figure in figures] == ["Score by cost: geneval", KEPT["training"][0]]
     assert {figure.size for figure in figures} == {(30, 20)}
+
+
+def test_a_third_party_s_benchmark_has_its_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "installed" / "thirdparty-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[hypernoise.benchmarks]\ntheirs = thirdparty:Theirs\n")
+    monkeypatch.syspath_prepend(info.parent)
+    for name in ("geneval", "theirs"):
+        Image.new("RGB", (30, 20)).save(tmp_path / f"budgets-{name}.png")
+    assert [figure.caption for figure in kept_figures(tmp_path)] == [
+        "Score by cost: geneval",
+        "Score by cost: theirs",
+    ]
 
 
 def test_a_damaged_figure_is_named(tmp_path: Path) -> None:

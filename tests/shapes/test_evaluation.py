@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.stats import beta
 
 from hypernoise.shapes.captions import NEGATIVES
 from hypernoise.shapes.evaluation import command, generator
+from hypernoise.shapes.evaluation.curves import curves
 from hypernoise.shapes.evaluation.generator import head_room
 from hypernoise.shapes.evaluation.measured import share
 from hypernoise.shapes.evaluation.rewards import agreement
@@ -47,6 +49,31 @@ def measured(hn: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, tmp_
     with Image.open(tmp_path / "shapes" / "failures.png") as picture:
         assert picture.width > 600
     return pd.read_csv(tmp_path / "shapes" / "parts.csv").set_index(["part", "what", "condition"])
+
+
+def test_the_names_of_curves_cover_none(tmp_path: Path) -> None:
+    """Also where curves fill their panels; and a name has one color, whatever else is drawn beside it."""
+    logs = [tmp_path / f"{part}.jsonl" for part in "abcde"]
+    for number, log in enumerate(logs):
+        others = (
+            {"critic": -1.0, "held_out/shapes-match": 2.0} if number % 2 else {"held_out/shapes-match": 0.5}
+        )
+        rows = [{"step": step, "loss": float(step % 2)} | others for step in range(50)]
+        log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    figure = curves(logs)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    colors = {
+        text.get_text(): line.get_color()
+        for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
+    }
+    assert list(colors) == ["loss", "held_out/shapes-match", "critic"]
+    for axes in figure.axes[: len(logs)]:
+        assert not axes.get_tightbbox().overlaps(legend.get_window_extent())
+        assert axes.get_legend() is None
+        named = {line.get_ydata()[0]: line.get_color() for line in axes.lines}
+        expected = {0.0: "loss", -1.0: "critic", 2.0: "held_out/shapes-match", 0.5: "held_out/shapes-match"}
+        assert named == {first: colors[expected[first]] for first in named}
 
 
 def test_every_part_is_measured(measured: pd.DataFrame) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from rich.console import Console
 
+from hypernoise.experiments import statistics
 from hypernoise.experiments.store import RunStore
-from hypernoise.tables import budgets, winners
-from hypernoise.tables.cost import Point, contenders, front
+from hypernoise.tables import budgets, cost, winners
+from hypernoise.tables.cost import Comparison, Point, contenders, front
 from hypernoise.tables.cost_figure import figure
 from hypernoise.tables.from_runs import StoredRun
 from hypernoise.tables.labels import Label, dots, place
@@ -116,7 +119,7 @@ def test_the_same_images_compete_once_under_the_name_without_a_budget(points: li
 def test_a_win_is_against_the_best_of_another_method_until_the_next(points: list[Point]) -> None:
     found = [
         (win.best.name, win.other and win.other.name, win.difference and win.difference.value)
-        for win in winners.wins(points, "nfe")
+        for win in winners.wins(Comparison(points), "nfe")
     ]
     assert found == [
         ("base", None, None),
@@ -128,7 +131,7 @@ def test_a_win_is_against_the_best_of_another_method_until_the_next(points: list
 
 def test_the_table_of_winners_tells_apart_what_the_interval_does(points: list[Point]) -> None:
     report = points[0].run.benchmark.report
-    by_seconds, by_nfe = winners.sheet(points, MEASURED, report).sections
+    by_seconds, by_nfe = winners.sheet(Comparison(points), MEASURED, report).sections
     assert "seconds" in by_seconds.heading
     assert "NFE" in by_nfe.heading
     assert [[cell.text for cell in line] for line in by_nfe.lines][:2] == [
@@ -144,7 +147,7 @@ def test_the_table_of_winners_tells_apart_what_the_interval_does(points: list[Po
 
 
 def test_the_csv_says_what_is_drawn(points: list[Point]) -> None:
-    table = budgets.frame(points).set_index("method")
+    table = budgets.frame(Comparison(points)).set_index("method")
     assert table["budget"].isna().sum() == 2
     assert list(table["on_front_nfe"]) == list(table["on_front_seconds"])
     assert list(table.index[table["on_front_nfe"]]) == ["base", "best-of-n", "hypernoise", "reno"]
@@ -152,14 +155,31 @@ def test_the_csv_says_what_is_drawn(points: list[Point]) -> None:
     assert (table["images"] == PROMPTS).all()
 
 
+def test_fronts_and_differences_are_computed_once(
+    points: list[Point], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[str] = Counter()
+
+    def counted(of: Any, name: str) -> None:
+        honest = getattr(of, name)
+        monkeypatch.setattr(of, name, lambda *given: calls.update([name]) or honest(*given))
+
+    counted(cost, "front")
+    counted(statistics, "paired_difference")
+    compared = Comparison(points)
+    budgets.publish_budgets(compared, tmp_path, Console(quiet=True))
+    lines = [win for kind in cost.COSTS for win in winners.wins(compared, kind) if win.other]
+    assert calls == {"front": len(cost.COSTS), "paired_difference": len(points) + len(lines)}
+
+
 def test_failures_of_every_budget_are_told(points: list[Point], point: Callable[..., Point]) -> None:
     failing = [point("best-of-n", 2, 5, 2, 0.25, failed=3), *points[2:3]]
-    said = budgets.sheet([points[0], *failing], MEASURED, points[0].run.benchmark.report).notes
+    said = budgets.sheet(Comparison([points[0], *failing]), MEASURED, points[0].run.benchmark.report).notes
     assert "best-of-n, 2: 3 images failed and count as wrong." in said
 
 
 def test_the_figure_is_drawn_with_every_color(points: list[Point]) -> None:
-    with Image.open(io.BytesIO(figure(points, points[0].run.benchmark.report))) as image:
+    with Image.open(io.BytesIO(figure(Comparison(points), points[0].run.benchmark.report))) as image:
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
         assert image.width > 1.5 * image.height
     found = {tuple(int(part) for part in color) for color in np.unique(pixels, axis=0)}

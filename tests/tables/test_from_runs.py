@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.store import RunStore
+from hypernoise.experiments.timing import Timed
 from hypernoise.tables.from_runs import StoredRun, comparable, find_run, notes, rows, stored_runs
 from hypernoise.tables.publish import write_table
 from hypernoise.tables.table1 import Estimate, read_csv
+from hypernoise.tables.timing import Timing, publish_timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -364,7 +367,8 @@ def times_in(said: Sequence[str]) -> list[list[str]]:
 def test_a_run_s_time_is_that_of_hn_time_where_settings_and_machine_are_the_same(
     hn: Callable[..., list[str]], results: Path
 ) -> None:
-    hn("time", "--method", "base", "--batches", "4,8", "--rounds", 1, "--device", "cpu", "--results", results)
+    words = ["--batches", "4,8", "--rounds", 1, "--device", "cpu", "--results", results]
+    hn("time", "--method", "base", *words)
     path = results / "shapes" / "timing.csv"
     timing = pd.read_csv(path)
     timing["seconds"] = [0.125, 0.5]  # of batches 4 and 8
@@ -380,13 +384,40 @@ def test_a_run_s_time_is_that_of_hn_time_where_settings_and_machine_are_the_same
     for column, value in [
         ("threads", 99),
         ("steps", 3),
-        ("preset", "paper, changed"),
+        ("method_settings_sha256", "0"),
         ("rewards", "hps=1"),
         ("memory", "tiling"),
     ]:
         timing.assign(**{column: value}).to_csv(path, index=False)
         assert rows([find_run(results, "shapes-base")])[0].seconds != 0.125
-    timing.drop(columns="processor").to_csv(path, index=False)
-    run = find_run(results, "shapes-base")
-    assert rows([run])[0].seconds != 0.125
-    assert times_in(notes([run])) == [["base", "the runs' own"]]
+    for absent in ("processor", "method_settings_sha256"):
+        timing.drop(columns=absent).to_csv(path, index=False)
+        run = find_run(results, "shapes-base")
+        assert rows([run])[0].seconds != 0.125
+        assert times_in(notes([run])) == [["base", "the runs' own"]]
+
+
+def test_times_of_changed_settings_are_found(hn: Callable[..., list[str]], results: Path) -> None:
+    words = ["--batches", "4", "--rounds", 1, "--device", "cpu", "--results", results]
+    hn("time", "--method", "base", "--method", "best-of-n", "--set", "best-of-n.n=2", *words)
+    assert find_run(results, "shapes-best-of-n").timed
+    hn("time", "--method", "base", "--method", "best-of-n", "--set", "best-of-n.n=3", *words)
+    assert find_run(results, "shapes-best-of-n").timed is None
+
+
+def test_adapters_of_different_rank_have_times_of_their_own(store: Store, tmp_path: Path) -> None:
+    adapters = [
+        {"adapter": "", "lora_rank": rank, "adapter_model.safetensors": f"{rank}"} for rank in (4, 8, 16)
+    ]
+    timed = [
+        Timed("base", "paper", {}, 40, (0.25,), 1, None),
+        Timed("hypernoise", "paper", adapters[0], 40, (0.5,), 2, None),
+        Timed("hypernoise", "paper", adapters[1], 40, (0.75,), 2, None),
+    ]
+    timing = Timing("shapes", 1, SETTINGS["rewards"], timed, MACHINE | {"memory": "ample"})
+    publish_timing(timing, tmp_path, Console(quiet=True))
+    runs = [
+        store(str(given["lora_rank"]), method="hypernoise", method_settings=given, tiling=False)
+        for given in adapters
+    ]
+    assert [run.timed for run in runs] == [0.5, 0.75, None]

@@ -21,6 +21,7 @@ from hypernoise.shapes.evaluation.generator import generator_scores, head_room, 
 from hypernoise.shapes.evaluation.judge import judge_accuracy
 from hypernoise.shapes.evaluation.rewards import reward_rows
 from hypernoise.shapes.evaluation.suite import Suite
+from hypernoise.tables.plots import png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def evaluate(scenes: int, results: Path) -> None:
     write_atomically(folder / "parts.csv", frame.round(4).to_csv(index=False).encode())
     write_png(folder / "failures.png", failures(suite, candidates))
     if logs := sorted((folder / "training").glob("*.jsonl")):
-        write_atomically(folder / "training.png", curves(logs))
+        write_atomically(folder / "training.png", png(curves(logs)))
     console = Console()
     for part, group in frame.groupby("part", sort=False):
         console.print(_table(str(part), group))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from hypernoise.tables.plots import png, style
+from hypernoise.tables.plots import COLORS, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,17 +30,20 @@ def _curves(log: Path) -> dict[str, tuple[list[int], list[float]]]:
     return curves
 
 
-def curves(logs: Sequence[Path]) -> bytes:
-    """One small panel a log, PNG."""
+def curves(logs: Sequence[Path]) -> Figure:
+    """One small panel a log; a name has one color in all of them, told below the panels."""
     lines = -(-len(logs) // COLUMNS)
     with style(font_size=8):
         figure = Figure(figsize=(11, 2.4 * lines), dpi=120, layout="constrained")
         panels = figure.subplots(lines, COLUMNS, squeeze=False).flatten()
         for panel in panels[len(logs) :]:
             panel.set_axis_off()
+        named = {}
         for panel, log in zip(panels, logs, strict=False):
             for name, (steps, values) in _curves(log).items():
-                panel.plot(steps, values, label=name, linewidth=1)
+                (named[name],) = panel.plot(steps, values, color=COLORS[LOSSES.index(name)], linewidth=1)
             panel.set(title=log.stem, xlabel="step")
-            panel.legend(frameon=False, fontsize=7)
-        return png(figure)
+        figure.legend(
+            named.values(), named.keys(), loc="outside lower center", ncols=len(LOSSES), frameon=False
+        )
+        return figure
