@@ -10,10 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from hypernoise.errors import HnError
 from hypernoise.experiments.environment import Clock
 from hypernoise.experiments.runner import Job, Workbench
 from hypernoise.experiments.store import RunStore
 from hypernoise.generators.protocol import Encoded
+from hypernoise.noise.training_step import TrainingStep
 from hypernoise.pixels import to_pixels
 from hypernoise.progress import training_progress
 from hypernoise.rewards.ensemble import Ensemble
@@ -22,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-    import torch
 
     from hypernoise.experiments.bench import Plan
     from hypernoise.experiments.benchmark import Prompt
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 SINGLY = 4
 """Samples that are taken one after another where nothing is done in batches."""
+
+TRAINED = {"hypernoise": "hypernoise", "lora-finetune": "lora"}
+"""What `hn train` calls the adapters of methods."""
 
 ADAPTED = ("hypernoise", "lora-finetune", "hypernoise-best-of-n")
 ITERATED = ("best-of-n", "hypernoise-best-of-n", "reno")
@@ -152,6 +158,22 @@ class Setting:
         """The method with its adapter beside the generator's weights."""
         return self._adapted(merge=False)
 
+    def _training_step(self) -> TrainingStep:
+        texts = [prompt.text for prompt in self.prompts]
+        return TrainingStep(
+            TRAINED[self.name], self.bench.generator, self.bench.reward, texts, len(self.samples)
+        )
+
+    @cached_property
+    def trained(self) -> TrainingStep:
+        """Training an adapter of the method's kind, on as many samples a step."""
+        return self._training_step()
+
+    @cached_property
+    def trained_rereading(self) -> TrainingStep:
+        """The same, the text of generator and rewards read at every call."""
+        return rereading(self)._training_step()
+
     @cached_property
     def judged(self) -> tuple[list[np.ndarray], list[Prompt]]:
         """The samples' images and prompts."""
@@ -189,6 +211,26 @@ def _singly(setting: Setting) -> int:
     return len(singly)
 
 
+def _trained(setting: Setting) -> int:
+    setting.trained()
+    return len(setting.samples)
+
+
+def _trained_rereading(setting: Setting) -> int:
+    setting.trained_rereading()
+    return len(setting.samples)
+
+
+def _eagerly(work: Work) -> Work:
+    """The same with networks that are not compiled."""
+
+    def eager(setting: Setting) -> int:
+        with torch.compiler.set_stance("force_eager"):
+            return work(setting)
+
+    return eager
+
+
 def _with(method: Callable[[Setting], Method]) -> Work:
     def work(setting: Setting) -> int:
         setting.make(method(setting))
@@ -224,12 +266,21 @@ def _judged_together(setting: Setting) -> int:
 
 @dataclass(frozen=True)
 class Optimization:
-    """Something that saves time, and the same work without it; it applies to some methods, or to all."""
+    """Something that saves time, and the same work without it; it applies to some methods, or to all.
+
+    `compiled`: it can be switched off only where networks are compiled.
+    """
 
     name: str
     off: Work
     on: Work = _as_it_is
     methods: tuple[str, ...] = ()
+    compiled: bool = False
+
+    def applies(self, setting: Setting) -> bool:
+        """Whether there is something to switch off."""
+        suits = not self.methods or setting.name in self.methods
+        return suits and (setting.bench.compiled or not self.compiled)
 
 
 OPTIMIZATIONS = (
@@ -238,6 +289,11 @@ OPTIMIZATIONS = (
     Optimization("values not read back", lambda setting: _as_it_is(reads_back(setting)), methods=ITERATED),
     Optimization("all of these (published structure)", lambda s: _singly(reads_back(rereading(s)))),
     Optimization("merged adapter", _with(lambda s: s.unmerged), _with(lambda s: s.merged), methods=ADAPTED),
+    Optimization("compiled", _eagerly(_as_it_is), compiled=True),
+    Optimization("training step: prompts read once", _trained_rereading, _trained, methods=tuple(TRAINED)),
+    Optimization(
+        "training step: compiled", _eagerly(_trained), _trained, methods=tuple(TRAINED), compiled=True
+    ),
     Optimization("judging in batches", _judged_singly, _judged_together, methods=("base",)),
     Optimization(
         "storing overlapped, whole bench",
@@ -259,8 +315,14 @@ class Ablated:
 
 
 def _seconds(work: Work, setting: Setting) -> float:
-    with Clock(setting.bench.device) as clock:
-        images = work(setting)
+    try:
+        with Clock(setting.bench.device) as clock:
+            images = work(setting)
+    except torch.OutOfMemoryError:
+        raise HnError(
+            f"What is switched off or trained for {setting.name} at batch {len(setting.samples)} does not fit in the "
+            f"memory of {setting.bench.device}; give smaller --batches, or leave out --ablate."
+        ) from None
     return clock.seconds / images
 
 
@@ -270,7 +332,7 @@ def ablate(settings: Sequence[Setting], rounds: int) -> list[Ablated]:
         (optimization, setting)
         for optimization in OPTIMIZATIONS
         for setting in settings
-        if not optimization.methods or setting.name in optimization.methods
+        if optimization.applies(setting)
     ]
     off: list[list[float]] = [[] for _ in pairs]
     on: list[list[float]] = [[] for _ in pairs]

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-FORMAT = 1
-"""Number of the layout described above; runs that were stored before it was numbered have it too."""
+FORMAT = 2
+"""Number of the layout described above and of the settings in the manifest."""
 
 KINDS = ("costs", "records")
 """What is stored of a piece, in the order of writing."""
@@ -130,7 +130,7 @@ class RunStore:
         manifest = _unsealed(_read(self.manifest_path))
         if manifest is None:
             raise DamagedError(f"{self.manifest_path} is damaged", AGAIN)
-        found = manifest.pop("format", FORMAT)
+        found = manifest.pop("format", 1)
         if found != FORMAT:
             raise HnError(
                 f"{self.folder} was stored by another version of hypernoise (format {found}, here {FORMAT}); read it "

@@ -18,7 +18,7 @@ from hypernoise.experiments.runner import Workbench
 from hypernoise.progress import training_progress
 from hypernoise.settings import whole_numbers
 from hypernoise.tables.ablation import publish_ablation
-from hypernoise.tables.timing import Timing, publish_timing
+from hypernoise.tables.timing import Timing, networks, publish_timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -206,7 +206,7 @@ def run_times(request: Request, batches: str, rounds: int, results: Path, *, abl
     timed = measure([Cell(each, size) for size in sizes for each in plans], watch, rounds)
     facts = machine(device) | {
         "memory": ", ".join(request.memory.words) or "ample",
-        "compiled": request.compiled,
+        "networks": networks(compiled=request.compiled),
     }
     timing = Timing(request.model, first.steps, first.rewards, timed, facts)
     publish_timing(timing, results, console)

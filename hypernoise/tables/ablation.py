@@ -30,7 +30,8 @@ NOTES = (
     "Each is switched off alone, but for the published structure, where the three above it are. Seconds an image, "
     "median over interleaved rounds; ratio: median [quartiles] of the ratios within the rounds.",
     "Published structure: one sample at a time, the generator's and the rewards' text read at every call, every reward "
-    "read back. Judging: the judge's time alone. Whole bench: generating, rewards, judging and storing.",
+    "read back. Training step: of an untrained adapter, a batch of samples. Judging: the judge's time alone. Whole "
+    "bench: generating, rewards, judging and storing.",
 )
 
 

@@ -49,6 +49,11 @@ def weighted(rewards: Mapping[str, float]) -> str:
     return ",".join(f"{name}={weight:g}" for name, weight in sorted(rewards.items()))
 
 
+def networks(*, compiled: bool) -> str:
+    """How a generator's networks were run, as a word."""
+    return "compiled" if compiled else "eager"
+
+
 @dataclass(frozen=True)
 class Timing:
     """What was timed on a machine, with weighted rewards; the first method is base."""
@@ -130,7 +135,7 @@ def timed_seconds(results: Path, settings: Mapping[str, Any], machine: Mapping[s
         "method_settings_sha256": settings_sha256(settings["method_settings"]),
         "rewards": weighted(settings["rewards"]),
         "memory": "tiling" if settings["tiling"] else "ample",
-        "compiled": settings["compiled"],
+        "networks": networks(compiled=settings["compiled"]),
     }
     timing = pd.read_csv(path, dtype=str)
     if not wanted.keys() <= set(timing.columns):

@@ -387,6 +387,7 @@ def test_a_run_s_time_is_that_of_hn_time_where_settings_and_machine_are_the_same
         ("method_settings_sha256", "0"),
         ("rewards", "hps=1"),
         ("memory", "tiling"),
+        ("networks", "compiled"),
     ]:
         timing.assign(**{column: value}).to_csv(path, index=False)
         assert rows([find_run(results, "shapes-base")])[0].seconds != 0.125
@@ -414,10 +415,14 @@ def test_adapters_of_different_rank_have_times_of_their_own(store: Store, tmp_pa
         Timed("hypernoise", "paper", adapters[0], 40, (0.5,), 2, None),
         Timed("hypernoise", "paper", adapters[1], 40, (0.75,), 2, None),
     ]
-    timing = Timing("shapes", 1, SETTINGS["rewards"], timed, MACHINE | {"memory": "ample"})
+    timing = Timing(
+        "shapes", 1, SETTINGS["rewards"], timed, MACHINE | {"memory": "ample", "networks": "eager"}
+    )
     publish_timing(timing, tmp_path, Console(quiet=True))
     runs = [
-        store(str(given["lora_rank"]), method="hypernoise", method_settings=given, tiling=False)
+        store(
+            str(given["lora_rank"]), method="hypernoise", method_settings=given, tiling=False, compiled=False
+        )
         for given in adapters
     ]
     assert [run.timed for run in runs] == [0.5, 0.75, None]
