@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from huggingface_hub import constants, get_token
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.environment import machine, pick_device, versions
@@ -115,7 +116,7 @@ def list_models() -> None:
             facts = (f"{card.parameters:.2g}", f"{card.resolution}²", str(card.steps), f"{card.gigabytes:g}")
             table.add_row(item.name, *facts, _gigabytes(item.sources), _licences(item), item.state)
         else:
-            table.add_row(item.name, *["–"] * 6, item.fault)
+            table.add_row(item.name, *["–"] * 6, Text(item.fault))
     Console().print(table)
 
 
@@ -174,7 +175,7 @@ def doctor(device_name: str) -> None:
             state,
             _gigabytes(item.missing),
             _licences(item),
-            item.remedy(offline=offline, token=token),
+            Text(item.remedy(offline=offline, token=token)),
         )
     for name, prompts in CATALOGUE.items():
         ready = prompts.kept(cache_folder())

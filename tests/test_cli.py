@@ -308,9 +308,9 @@ def test_a_third_party_s_method_runs_beside_ours(
 def broken(install: Callable[[str, str], None]) -> str:
     """Installs a package that brings one `lost-<kind>` of each kind but cannot be imported; what is said of it."""
     entries = "".join(f"[{group}]\nlost-{kind} = thirdparty_lost:Lost\n" for kind, group in GROUPS.items())
-    install(entries, "raise ImportError('needs\\nelsewhere')\n")
+    install(entries, "raise ImportError('needs\\n[/b] elsewhere')\n")
     return (
-        "is broken: its package thirdparty cannot be imported (ImportError: needs elsewhere); "
+        "is broken: its package thirdparty cannot be imported (ImportError: needs [/b] elsewhere); "
         "repair or uninstall that package."
     )
 

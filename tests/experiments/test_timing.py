@@ -17,6 +17,7 @@ from hypernoise.experiments.bench import plan
 from hypernoise.experiments.runner import Workbench
 from hypernoise.experiments.timing import Cell, Stopwatch, Timed, measure
 from hypernoise.methods import Base, BaseSettings, Sample
+from hypernoise.registry import find
 from hypernoise.rewards.ensemble import Ensemble
 from hypernoise.rewards.redness import Redness
 from hypernoise.tables.timing import Timing
@@ -196,3 +197,42 @@ def test_what_cannot_be_timed_is_refused(
 ) -> None:
     assert refusal("time", *words, "--results", tmp_path).startswith(sentence)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", ["hypernoise", "lora-finetune"])
+def test_a_training_step_that_reads_at_every_call_is_the_same_step(
+    workbench: Workbench, small_request: Request, tmp_path: Path, method: str
+) -> None:
+    request = replace(small_request, methods=[method])
+    (only,), prompts, _ = plan(request, torch.device("cpu"))
+    samples = [Sample(prompt.index, 0) for prompt in prompts[:2]]
+    generator = find("model", "shapes").load(torch.device("cpu"))
+    reward = Counting()
+    bench = Workbench("shapes", {"redness": 1.0}, workbench.benchmark, "shapes", torch.device("cpu"))
+    vars(bench).update(generator=generator, reward=Ensemble([(reward, 1.0)]))
+    setting = Setting(only, bench, prompts, samples, tmp_path)
+    weights, reads = [], []
+    for step in (setting.trained, setting.trained_rereading):
+        reward.read.clear()
+        step()
+        step()
+        reads.append(len(reward.read))
+        weights.append([weight.detach() for weight in step.optimization.parameters])
+        assert step.optimization.step == 2
+        assert step.optimization.skipped == 0
+    assert reads == [2, 2]
+    for once, at_every_call in zip(*weights, strict=True):
+        torch.testing.assert_close(at_every_call, once, rtol=1e-3, atol=1e-5)
+
+
+def test_compiled_networks_are_switched_off_where_there_are_any(
+    small_request: Request, tmp_path: Path
+) -> None:
+    (only,), prompts, benchmark = plan(small_request, torch.device("cpu"))
+    found = []
+    for compiled in (False, True):
+        bench = Workbench("shapes", {}, benchmark, "shapes", torch.device("cpu"), compiled=compiled)
+        setting = Setting(only, bench, prompts, [], tmp_path)
+        found.append({each.name for each in OPTIMIZATIONS if each.applies(setting)})
+    assert found[1] - found[0] == {"compiled"}
+    assert found[0] - found[1] == set()

@@ -58,6 +58,7 @@ def test_a_model_without_networks_to_compile_is_refused() -> None:
 
 
 def test_a_machine_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    torch._dynamo.reset()  # what was compiled before is known still
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     with pytest.raises(HnError, match=r"^torch.compile does not work here: .+ Leave out --compile\.$"):
