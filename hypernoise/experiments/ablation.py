@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from hypernoise.errors import HnError
 from hypernoise.experiments.environment import Clock
 from hypernoise.experiments.runner import Job, Workbench
 from hypernoise.experiments.store import RunStore
+from hypernoise.generators.compilation import load_generator
 from hypernoise.generators.protocol import Encoded
 from hypernoise.noise.training_step import TrainingStep
 from hypernoise.pixels import to_pixels
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 SINGLY = 4
 """Samples that are taken one after another where nothing is done in batches."""
+
+SHORTEST = 0.5
+"""Seconds that are timed at least."""
 
 TRAINED = {"hypernoise": "hypernoise", "lora-finetune": "lora"}
 """What `hn train` calls the adapters of methods."""
@@ -142,6 +147,13 @@ class Setting:
         vars(bench).update(models)
         return replace(self, bench=bench)
 
+    @cached_property
+    def apart(self) -> Setting:
+        """The same on a generator of its own, for more adapters: each that is attached slows the switching of all."""
+        bench = self.bench
+        generator = load_generator(bench.model, bench.device, bench.memory, compiled=bench.compiled)
+        return self.changed(generator=generator)
+
     def _adapted(self, *, merge: bool) -> Method:
         settings: Any = self.plan.method.settings
         method: Method = type(self.plan.method)(replace(settings, merge=merge))
@@ -212,12 +224,12 @@ def _singly(setting: Setting) -> int:
 
 
 def _trained(setting: Setting) -> int:
-    setting.trained()
+    setting.apart.trained()
     return len(setting.samples)
 
 
 def _trained_rereading(setting: Setting) -> int:
-    setting.trained_rereading()
+    setting.apart.trained_rereading()
     return len(setting.samples)
 
 
@@ -233,7 +245,7 @@ def _eagerly(work: Work) -> Work:
 
 def _with(method: Callable[[Setting], Method]) -> Work:
     def work(setting: Setting) -> int:
-        setting.make(method(setting))
+        setting.apart.make(method(setting.apart))
         return len(setting.samples)
 
     return work
@@ -315,9 +327,12 @@ class Ablated:
 
 
 def _seconds(work: Work, setting: Setting) -> float:
+    """Seconds an image; what is quickly done is done again and again, so that what was done before counts little."""
+    images, began = 0, time.perf_counter()
     try:
         with Clock(setting.bench.device) as clock:
-            images = work(setting)
+            while not images or time.perf_counter() - began < SHORTEST:
+                images += work(setting)
     except torch.OutOfMemoryError:
         raise HnError(
             f"What is switched off or trained for {setting.name} at batch {len(setting.samples)} does not fit in the "

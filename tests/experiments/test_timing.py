@@ -12,6 +12,7 @@ import torch
 from baselines.best_of_n import BestOfN, BestOfNSettings
 from baselines.reno import Reno, RenoSettings
 from hypernoise.errors import HnError
+from hypernoise.experiments import ablation
 from hypernoise.experiments.ablation import OPTIMIZATIONS, Setting, reads_back, rereading
 from hypernoise.experiments.bench import plan
 from hypernoise.experiments.runner import Workbench
@@ -52,9 +53,12 @@ def test_every_method_is_timed_at_every_batch_size(hn: Callable[..., list[str]],
     assert "Machine: system" in text
 
 
-def test_every_optimization_is_switched_off_alone(hn: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_every_optimization_is_switched_off_alone(
+    hn: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = ["--method", "hypernoise-best-of-n", "--set", "hypernoise-best-of-n.n=2"]
     words = ["--batches", "2", "--rounds", 3, "--ablate", "--device", "cpu", "--results", tmp_path]
+    monkeypatch.setattr(ablation, "SHORTEST", 0)
     hn("time", "--model", "shapes", *METHODS, *both, *words)
     frame = pd.read_csv(tmp_path / "shapes" / "ablation.csv")
     assert list(frame) == [
