@@ -112,7 +112,6 @@ def _request(
     batch: int | None,
     device: str,
     memory: str | None,
-    *,
     compiled: bool,
 ) -> Request:
     from hypernoise.experiments.bench import Request  # noqa: PLC0415
@@ -162,19 +161,7 @@ def bench(
     from hypernoise.experiments.bench import run_bench  # noqa: PLC0415
 
     request = _request(
-        benchmark,
-        model,
-        method,
-        seeds,
-        limit,
-        steps,
-        suite,
-        reward,
-        change,
-        batch,
-        device,
-        memory,
-        compiled=compiled,
+        benchmark, model, method, seeds, limit, steps, suite, reward, change, batch, device, memory, compiled
     )
     run_bench(request, results, workers)
 
@@ -211,19 +198,7 @@ def budgets(
     from hypernoise.settings import whole_numbers  # noqa: PLC0415
 
     request = _request(
-        benchmark,
-        model,
-        method,
-        seeds,
-        limit,
-        steps,
-        suite,
-        reward,
-        change,
-        batch,
-        device,
-        memory,
-        compiled=compiled,
+        benchmark, model, method, seeds, limit, steps, suite, reward, change, batch, device, memory, compiled
     )
     run_budgets(request, whole_numbers(budget, "--budget", "1,5,20,50"), results, workers)
 
@@ -267,19 +242,7 @@ def time_methods(
     from hypernoise.experiments.timing import run_times  # noqa: PLC0415
 
     request = _request(
-        benchmark,
-        model,
-        method,
-        "4",
-        None,
-        steps,
-        None,
-        reward,
-        change,
-        None,
-        device,
-        memory,
-        compiled=compiled,
+        benchmark, model, method, "4", None, steps, None, reward, change, None, device, memory, compiled
     )
     run_times(request, batches, rounds, results, ablation=ablate)
 
@@ -538,7 +501,6 @@ def _train(
     device: str,
     allow_overlap: bool,
     memory: str | None,
-    *,
     compiled: bool,
 ) -> None:
     from hypernoise.generators.protocol import read_memory  # noqa: PLC0415
@@ -576,17 +538,7 @@ def train_hypernoise(
 ) -> None:
     """Train a noise hypernetwork on a reward (the paper's Algorithm 1); the generator stays as it is."""
     _train(
-        "hypernoise",
-        model,
-        preset,
-        prompts,
-        reward,
-        change,
-        output,
-        device,
-        allow_overlap,
-        memory,
-        compiled=compiled,
+        "hypernoise", model, preset, prompts, reward, change, output, device, allow_overlap, memory, compiled
     )
 
 
@@ -604,19 +556,7 @@ def train_lora(
     compiled: Compiled = False,
 ) -> None:
     """Fine-tune the generator itself on a reward by LoRA: the baseline that the paper compares with."""
-    _train(
-        "lora",
-        model,
-        preset,
-        prompts,
-        reward,
-        change,
-        output,
-        device,
-        allow_overlap,
-        memory,
-        compiled=compiled,
-    )
+    _train("lora", model, preset, prompts, reward, change, output, device, allow_overlap, memory, compiled)
 
 
 @app.command(epilog="Example: `hn diagnose hypernoise/shapes/adapters/hypernoise`")

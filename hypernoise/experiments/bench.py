@@ -250,6 +250,21 @@ def _advance(progress: Progress, task: TaskID, count: int) -> None:
     progress.update(task, speed=words if made else "stored")
 
 
+def workbench(
+    request: Request, settings: RunSettings, benchmark: Benchmark, device: torch.device
+) -> Workbench:
+    """The models that all runs of a request share, `settings` being those of any of them."""
+    return Workbench(
+        request.model,
+        settings.rewards,
+        benchmark,
+        settings.suite,
+        device,
+        request.memory,
+        compiled=request.compiled,
+    )
+
+
 def jobs(request: Request, results: Path, workers: int = 1) -> list[Job]:
     """What the request asks for, one job a method, on models that they share; nothing is computed or written yet.
 
@@ -259,15 +274,7 @@ def jobs(request: Request, results: Path, workers: int = 1) -> list[Job]:
     device = pick_device(request.device)
     plans, prompts, benchmark = plan(request, device)
     first = plans[0].settings
-    bench = Workbench(
-        request.model,
-        first.rewards,
-        benchmark,
-        first.suite,
-        device,
-        request.memory,
-        compiled=request.compiled,
-    )
+    bench = workbench(request, first, benchmark, device)
     return [
         Job(
             each.settings,

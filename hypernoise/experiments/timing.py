@@ -11,10 +11,9 @@ from rich.console import Console
 
 from hypernoise.errors import HnError
 from hypernoise.experiments.ablation import Setting, ablate
-from hypernoise.experiments.bench import Plan, Request, plan
+from hypernoise.experiments.bench import Plan, Request, plan, workbench
 from hypernoise.experiments.environment import Clock, machine, pick_device
 from hypernoise.experiments.plan import all_samples
-from hypernoise.experiments.runner import Workbench
 from hypernoise.progress import training_progress
 from hypernoise.settings import whole_numbers
 from hypernoise.tables.ablation import publish_ablation
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hypernoise.experiments.benchmark import Prompt
+    from hypernoise.experiments.runner import Workbench
     from hypernoise.methods import Sample
 
 BEST = "best"
@@ -190,15 +190,7 @@ def run_times(request: Request, batches: str, rounds: int, results: Path, *, abl
         raise HnError(
             f"There are {len(samples)} samples but a batch of {largest}: ask for at most {len(samples)}."
         )
-    bench = Workbench(
-        request.model,
-        first.rewards,
-        benchmark,
-        first.suite,
-        device,
-        request.memory,
-        compiled=request.compiled,
-    )
+    bench = workbench(request, first, benchmark, device)
     for each in plans:
         each.method.attach(bench.generator)
     watch = Stopwatch(bench, prompts, samples, first.steps)

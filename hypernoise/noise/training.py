@@ -289,6 +289,12 @@ def _prompts(request: TrainRequest, model: type[Generator]) -> tuple[list[str], 
     return prompts, remarks
 
 
+def accelerator_of(settings: TrainSettings, device: torch.device) -> Accelerator:
+    """Device, processes and precision of a training."""
+    precision = "bf16" if settings.precision == "bf16" else "no"
+    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+
+
 def run_training(request: TrainRequest) -> None:
     """Check everything that was typed, load, and train.
 
@@ -306,9 +312,7 @@ def run_training(request: TrainRequest) -> None:
     if request.compiled:
         refuse_uncompilable(device)
     make_current(device)
-    accelerator = Accelerator(
-        cpu=device.type == "cpu", mixed_precision="bf16" if settings.precision == "bf16" else "no"
-    )
+    accelerator = accelerator_of(settings, device)
     console = Console(quiet=not accelerator.is_main_process)
     for remark in remarks:
         console.print(remark, highlight=False)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from accelerate import Accelerator
-
 from hypernoise.noise.optimization import Optimization, build_steering
 from hypernoise.noise.samples import Drawing
-from hypernoise.noise.training import preset_of
+from hypernoise.noise.training import accelerator_of, preset_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,12 +23,10 @@ class TrainingStep:
         self, kind: str, generator: Generator, reward: Ensemble, prompts: Sequence[str], batch: int
     ) -> None:
         settings = replace(preset_of(kind, generator.name), batch=batch, accumulation=1)
-        accelerator = Accelerator(
-            cpu=generator.device.type == "cpu",
-            mixed_precision="bf16" if settings.precision == "bf16" else "no",
-        )
         steering = build_steering(kind, generator, settings)
-        self.optimization = Optimization(steering, reward, settings, accelerator)
+        self.optimization = Optimization(
+            steering, reward, settings, accelerator_of(settings, generator.device)
+        )
         self.drawing = Drawing(generator, reward, prompts, settings)
 
     def __call__(self) -> None:
